@@ -1,0 +1,134 @@
+//! Booking codes: what a person reads out at the counter.
+//!
+//! Seven characters and a check character from an alphabet of 29 without look-alikes (no 0 O, 1 I, 8 B, 5 S, 2 Z):
+//! 17 thousand million codes, drawn at random. 29 is prime, so the weighted sum modulo 29 catches every single
+//! wrong character and every two neighbours swapped.
+
+use std::fmt;
+
+const ALPHABET: &[u8; 29] = b"23456789ACDEFGHJKLMNPQRTUVWXY";
+const BASE: u64 = 29;
+const DRAWN: usize = 7;
+const CODES: u64 = BASE.pow(7);
+
+/// A text that is no booking code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CodeError {
+    /// Not eight characters of the alphabet.
+    #[error("a booking code has eight letters and digits, shown as XXXX-XXXX")]
+    Shape,
+    /// Mistyped.
+    #[error("the booking code is mistyped: its check character does not match")]
+    Check,
+}
+
+/// A booking code, without its check character.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BookingCode(u64);
+
+impl BookingCode {
+    /// The `attempt`-th code that a random seed leads to.
+    #[must_use]
+    pub const fn draw(seed: u64, attempt: u64) -> Self {
+        // An odd stride visits different codes for each attempt.
+        Self(seed.wrapping_add(attempt.wrapping_mul(0x9E37_79B9_7F4A_7C15)) % CODES)
+    }
+
+    /// The number as stored.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The code of a stored number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        if number < CODES { Some(Self(number)) } else { None }
+    }
+
+    /// Reads a code in either case, with or without dashes and blanks.
+    ///
+    /// # Errors
+    /// When it has other characters, another length, or a wrong check character.
+    pub fn parse(raw: &str) -> Result<Self, CodeError> {
+        let mut digits = [0_u64; DRAWN + 1];
+        let mut length = 0;
+        for byte in raw.bytes().filter(|b| !matches!(b, b'-' | b' ')) {
+            let value =
+                ALPHABET.iter().position(|a| *a == byte.to_ascii_uppercase()).ok_or(CodeError::Shape)?;
+            *digits.get_mut(length).ok_or(CodeError::Shape)? = value as u64;
+            length += 1;
+        }
+        if length != DRAWN + 1 {
+            return Err(CodeError::Shape);
+        }
+        if check(&digits[..DRAWN]) != digits[DRAWN] {
+            return Err(CodeError::Check);
+        }
+        Ok(Self(digits[..DRAWN].iter().fold(0, |number, digit| number * BASE + digit)))
+    }
+}
+
+fn check(digits: &[u64]) -> u64 {
+    (1..).zip(digits).map(|(weight, digit)| weight * digit).sum::<u64>() % BASE
+}
+
+impl fmt::Display for BookingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut digits = [0_u64; DRAWN + 1];
+        let mut rest = self.0;
+        for digit in digits[..DRAWN].iter_mut().rev() {
+            *digit = rest % BASE;
+            rest /= BASE;
+        }
+        digits[DRAWN] = check(&digits[..DRAWN]);
+        for (place, digit) in digits.into_iter().enumerate() {
+            let dash = if place == 4 { "-" } else { "" };
+            let letter = usize::try_from(digit).map_or('?', |at| char::from(ALPHABET[at]));
+            write!(f, "{dash}{letter}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_reads_back_in_any_case_and_spacing() {
+        for seed in [0, 1, 28, 29, CODES - 1, u64::MAX, 0x1234_5678_9ABC] {
+            let code = BookingCode::draw(seed, 0);
+            let shown = code.to_string();
+            assert_eq!(shown.len(), 9);
+            for raw in [shown.clone(), shown.replace('-', ""), shown.to_lowercase(), shown.replace('-', " ")]
+            {
+                assert_eq!(BookingCode::parse(&raw), Ok(code), "{raw}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_single_slip_and_every_swap_of_neighbours_is_caught() {
+        let shown = BookingCode::draw(0xDEAD_BEEF_1234, 0).to_string().replace('-', "").into_bytes();
+        for place in 0..8 {
+            for letter in ALPHABET.iter().filter(|l| **l != shown[place]) {
+                let mut slip = shown.clone();
+                slip[place] = *letter;
+                assert_eq!(BookingCode::parse(std::str::from_utf8(&slip).unwrap()), Err(CodeError::Check));
+            }
+            if place < 6 && shown[place] != shown[place + 1] {
+                let mut swap = shown.clone();
+                swap.swap(place, place + 1);
+                assert_eq!(BookingCode::parse(std::str::from_utf8(&swap).unwrap()), Err(CodeError::Check));
+            }
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_codes() {
+        for raw in ["", "K7P2", "K7P2-9QXWW", "K7P2_9QXW", "O0I1-BSZ5", "K7P2-9QX\u{130}"] {
+            assert_eq!(BookingCode::parse(raw), Err(CodeError::Shape), "{raw}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The gate of one slot: what lets about as many asks through to the ledger as there are places.
+//!
+//! Two things are kept apart. `free` is committed state: the ledger alone writes it, and refusals are said from it
+//! alone (INV-5). *Permits* are claimed lock-free from shards; a claim that finds too few becomes a *standby*, never a
+//! refusal. The gate may err, but only towards letting an ask through or making it wait.
+//!
+//! Accounting, at rest: permits in shards + permits held by passes = `free` + debt. The debt belongs to [`Keeper`],
+//! which only the ledger's thread has.
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    limits::{PLACES_PER_SHARD_MIN, STANDBYS_PER_SLOT_MAX},
+    refusal::Refusal,
+    sync::{Arc, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    time::UnixMillis,
+};
+
+const PAUSED: u64 = 1 << 32;
+
+/// Committed figures of a slot, as the ledger publishes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Figures {
+    /// All places, free or taken.
+    pub capacity: u32,
+    /// Places to be had once it is open.
+    pub free: u32,
+    /// Held by an operator.
+    pub paused: bool,
+    /// When its places can be had.
+    pub open_at: UnixMillis,
+    /// When booking ends.
+    pub close_at: UnixMillis,
+}
+
+/// The shared part of a slot: read by every call, written by the ledger's thread at publication.
+#[derive(Debug)]
+pub struct SlotGate {
+    /// `free`, and the flags above it. Read by every refused call and written only when places change.
+    word: AtomicU64,
+    capacity: AtomicU32,
+    open_at_ms: AtomicI64,
+    close_at_ms: AtomicI64,
+    shards: Box<[CachePadded<AtomicU32>]>,
+    standbys: CachePadded<AtomicU32>,
+}
+
+impl SlotGate {
+    /// Shards that suit a slot: one word for a small one, one per core for a large one.
+    #[must_use]
+    pub fn shards_for(places: u32, cores: usize) -> usize {
+        let wanted = usize::try_from(places / PLACES_PER_SHARD_MIN).unwrap_or(usize::MAX);
+        wanted.clamp(1, cores.max(1))
+    }
+
+    /// A gate with these figures, its free places as permits, and the keeper that settles it.
+    #[must_use]
+    pub fn new(figures: Figures, shards: usize) -> (Arc<Self>, Keeper) {
+        let shards = (0..shards.max(1)).map(|_| CachePadded::new(AtomicU32::new(0))).collect();
+        let gate = Arc::new(Self {
+            word: AtomicU64::new(0),
+            capacity: AtomicU32::new(0),
+            open_at_ms: AtomicI64::new(0),
+            close_at_ms: AtomicI64::new(0),
+            shards,
+            standbys: CachePadded::new(AtomicU32::new(0)),
+        });
+        let mut keeper = Keeper { gate: gate.clone(), free: 0, debt: 0 };
+        keeper.publish(figures, 0);
+        (gate, keeper)
+    }
+
+    /// Committed figures.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        // Acquire: pairs with the Release in `Keeper::publish`, so that the times and whatever was published before
+        // the word (registrations, request map) are seen with it.
+        let word = self.word.load(Ordering::Acquire);
+        Figures {
+            capacity: self.capacity.load(Ordering::Relaxed),
+            free: free_of(word),
+            paused: word & PAUSED != 0,
+            open_at: UnixMillis(self.open_at_ms.load(Ordering::Relaxed)),
+            close_at: UnixMillis(self.close_at_ms.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Lets an ask for `places` in. `hint` spreads callers over shards.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, places: u32, hint: usize) -> Option<Pass> {
+        if self.claim(places, hint) {
+            return Some(Pass { gate: self.clone(), held: Held::Permits(places) });
+        }
+        self.enter_standby()
+    }
+
+    /// Lets an ask in to wait without permits, unless too many do already.
+    #[must_use]
+    pub fn enter_standby(self: &Arc<Self>) -> Option<Pass> {
+        // Relaxed: the count bounds a queue and orders nothing else.
+        let mut waiting = self.standbys.load(Ordering::Relaxed);
+        while waiting < STANDBYS_PER_SLOT_MAX {
+            let taken = self.standbys.compare_exchange_weak(
+                waiting,
+                waiting + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            match taken {
+                Ok(_) => return Some(Pass { gate: self.clone(), held: Held::Seat }),
+                Err(current) => waiting = current,
+            }
+        }
+        None
+    }
+
+    /// Permits in the shards: a sum over moving parts, exact only at rest.
+    #[must_use]
+    pub fn permits_in(&self) -> u32 {
+        self.shards.iter().map(|shard| shard.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Asks that wait without permits.
+    #[must_use]
+    pub fn standbys(&self) -> u32 {
+        self.standbys.load(Ordering::Relaxed)
+    }
+
+    /// Takes exactly `places` permits, from several shards if need be, or none.
+    fn claim(&self, places: u32, hint: usize) -> bool {
+        let taken = self.take_up_to(places, hint);
+        if taken == places {
+            return true;
+        }
+        self.give(taken, hint);
+        false
+    }
+
+    /// Takes as many permits as there are, `most` at the most.
+    fn take_up_to(&self, most: u32, hint: usize) -> u32 {
+        let mut taken = 0;
+        for step in 0..self.shards.len() {
+            if taken == most {
+                break;
+            }
+            let shard = &self.shards[(hint.wrapping_add(step)) % self.shards.len()];
+            let mut there = shard.load(Ordering::Relaxed);
+            while there > 0 {
+                let part = there.min(most - taken);
+                // Acquire: pairs with the Release in `give`; who holds a permit sees what its giver did.
+                let swap =
+                    shard.compare_exchange_weak(there, there - part, Ordering::Acquire, Ordering::Relaxed);
+                match swap {
+                    Ok(_) => {
+                        taken += part;
+                        break;
+                    }
+                    Err(current) => there = current,
+                }
+            }
+        }
+        taken
+    }
+
+    fn give(&self, permits: u32, hint: usize) {
+        if permits > 0 {
+            // Release: pairs with the Acquire in `take_up_to`.
+            self.shards[hint % self.shards.len()].fetch_add(permits, Ordering::Release);
+        }
+    }
+
+    fn give_evenly(&self, permits: u32) {
+        let shards = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
+        for (index, spare) in (0..self.shards.len()).zip(0..) {
+            self.give(permits / shards + u32::from(spare < permits % shards), index);
+        }
+    }
+}
+
+const fn free_of(word: u64) -> u32 {
+    (word & 0xFFFF_FFFF) as u32
+}
+
+impl Figures {
+    /// Why `places` cannot be had now; `None` when they may be.
+    #[must_use]
+    pub fn refuse(&self, places: u32, now: UnixMillis) -> Option<Refusal> {
+        if now >= self.close_at {
+            return Some(Refusal::Closed { at: self.close_at });
+        }
+        // INV-6: nothing before its opening.
+        if now < self.open_at {
+            return Some(Refusal::NotOpenYet { open_at: self.open_at });
+        }
+        if self.paused {
+            return Some(Refusal::Paused);
+        }
+        // INV-5: said from committed figures alone.
+        (self.free < places).then(|| Refusal::too_few(self.free, places))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Permits(u32),
+    /// A standby's place in the queue.
+    Seat,
+    Nothing,
+}
+
+/// An ask's way to the ledger: permits, or a standby's seat. Dropped, it gives back what it holds.
+#[derive(Debug)]
+pub struct Pass {
+    gate: Arc<SlotGate>,
+    held: Held,
+}
+
+impl Pass {
+    /// The ask was granted: its permits are gone with the places. Says how many it had.
+    #[must_use = "the keeper must be told what was spent"]
+    pub fn spend(mut self) -> u32 {
+        match self.held {
+            Held::Permits(permits) => {
+                self.held = Held::Nothing;
+                permits
+            }
+            Held::Seat | Held::Nothing => 0,
+        }
+    }
+
+    /// Whether it waits without permits.
+    #[must_use]
+    pub const fn is_standby(&self) -> bool {
+        matches!(self.held, Held::Seat)
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        match self.held {
+            Held::Permits(permits) => self.gate.give(permits, 0),
+            Held::Seat => {
+                self.gate.standbys.fetch_sub(1, Ordering::Relaxed);
+            }
+            Held::Nothing => {}
+        }
+    }
+}
+
+/// The ledger's side of a gate. There is one for each slot, and only the ledger's thread has it.
+#[derive(Debug)]
+pub struct Keeper {
+    gate: Arc<SlotGate>,
+    /// As last published.
+    free: u32,
+    /// Permits in circulation beyond `free`: places given to standbys or taken back, not yet settled.
+    debt: u32,
+}
+
+impl Keeper {
+    /// Publishes committed figures after a batch whose grants spent `spent` permits of this slot.
+    pub fn publish(&mut self, figures: Figures, spent: u32) {
+        let gate = &self.gate;
+        gate.capacity.store(figures.capacity, Ordering::Relaxed);
+        gate.open_at_ms.store(figures.open_at.0, Ordering::Relaxed);
+        gate.close_at_ms.store(figures.close_at.0, Ordering::Relaxed);
+        let flags = if figures.paused { PAUSED } else { 0 };
+        // Release: pairs with the Acquire in `figures`. Publication order: registrations, request map, this, answers.
+        gate.word.store(u64::from(figures.free) | flags, Ordering::Release);
+
+        // What circulates shrank by `spent`; it must become the new `free`.
+        let owed = i64::from(self.free) + i64::from(self.debt) - i64::from(spent) - i64::from(figures.free);
+        self.free = figures.free;
+        if owed < 0 {
+            self.debt = 0;
+            gate.give_evenly(u32::try_from(-owed).unwrap_or(u32::MAX));
+        } else {
+            self.debt = u32::try_from(owed).unwrap_or(u32::MAX);
+            self.settle();
+        }
+    }
+
+    /// Takes permits that came home against the debt; says whether it is paid.
+    pub fn settle(&mut self) -> bool {
+        if self.debt > 0 {
+            self.debt -= self.gate.take_up_to(self.debt, 0);
+        }
+        self.debt == 0
+    }
+
+    /// The shared part.
+    #[must_use]
+    pub fn gate(&self) -> &Arc<SlotGate> {
+        &self.gate
+    }
+
+    /// Permits still to come home.
+    #[must_use]
+    pub const fn debt(&self) -> u32 {
+        self.debt
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn figures(free: u32) -> Figures {
+        Figures { capacity: 10, free, paused: false, open_at: UnixMillis(1_000), close_at: UnixMillis(2_000) }
+    }
+
+    #[test]
+    fn each_reason_to_refuse_is_read_from_the_committed_figures() {
+        let paused = Figures { paused: true, ..figures(3) };
+        for (figures, places, now, expected) in [
+            (figures(3), 3, 1_000, None),
+            (figures(3), 1, 999, Some(Refusal::NotOpenYet { open_at: UnixMillis(1_000) })),
+            (figures(3), 1, 2_000, Some(Refusal::Closed { at: UnixMillis(2_000) })),
+            (figures(0), 1, 1_500, Some(Refusal::SoldOut)),
+            (figures(3), 4, 1_500, Some(Refusal::NotEnoughPlaces { available: 3, asked: 4 })),
+            (paused, 1, 1_500, Some(Refusal::Paused)),
+        ] {
+            let (gate, _keeper) = SlotGate::new(figures, 8);
+            assert_eq!(gate.figures(), figures);
+            assert_eq!(gate.figures().refuse(places, UnixMillis(now)), expected);
+        }
+    }
+
+    #[test]
+    fn a_party_is_collected_across_shards_or_waits() {
+        let (gate, _keeper) = SlotGate::new(figures(8), 8);
+        let party = gate.enter(5, 3).unwrap();
+        assert!(!party.is_standby());
+        let waiting = gate.enter(4, 0).unwrap();
+        assert!(waiting.is_standby(), "three permits are left, and none is lost to the failed claim");
+        assert_eq!((gate.permits_in(), gate.standbys()), (3, 1));
+        drop((party, waiting));
+        assert_eq!((gate.permits_in(), gate.standbys()), (8, 0));
+    }
+
+    #[test]
+    fn standbys_are_bounded() {
+        let (gate, _keeper) = SlotGate::new(figures(0), 1);
+        let waiting: Vec<_> = (0..STANDBYS_PER_SLOT_MAX).map(|_| gate.enter(1, 0).unwrap()).collect();
+        assert!(gate.enter(1, 0).is_none());
+        drop(waiting);
+        assert_eq!(gate.standbys(), 0);
+    }
+
+    #[test]
+    fn what_a_standby_got_is_settled_against_permits_that_come_home() {
+        let (gate, mut keeper) = SlotGate::new(figures(2), 8);
+        let slow = gate.enter(2, 0).unwrap();
+        let standby = gate.enter(1, 0).unwrap();
+        assert_eq!(standby.spend(), 0);
+        keeper.publish(figures(1), 0);
+        assert_eq!((keeper.debt(), gate.permits_in()), (1, 0));
+        drop(slow);
+        assert!(keeper.settle());
+        assert_eq!((gate.permits_in(), gate.standbys()), (1, 0));
+    }
+
+    #[test]
+    fn capacity_can_fall_below_what_is_out_and_rise_again() {
+        let (gate, mut keeper) = SlotGate::new(figures(6), 8);
+        let held = gate.enter(4, 0).unwrap();
+        keeper.publish(figures(1), 0);
+        assert_eq!((gate.permits_in(), keeper.debt()), (0, 3));
+        keeper.publish(figures(5), 0);
+        assert_eq!((gate.permits_in(), keeper.debt()), (1, 0));
+        assert_eq!(held.spend(), 4);
+        keeper.publish(figures(1), 4);
+        assert_eq!((gate.permits_in(), keeper.debt()), (1, 0));
+    }
+
+    #[test]
+    fn a_small_slot_has_one_word_and_a_large_one_a_shard_a_core() {
+        for (places, cores, shards) in [(120, 8, 1), (1_024, 8, 2), (100_000, 8, 8), (100_000, 0, 1)] {
+            assert_eq!(SlotGate::shards_for(places, cores), shards);
+        }
+    }
+}

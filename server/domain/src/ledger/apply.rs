@@ -1,0 +1,297 @@
+//! Applying events: assigning what they carry, and nothing else (INV-7). What does not fit is a broken log or a bug.
+
+use std::sync::Arc;
+
+use super::{DayState, Ledger, LogIdentity, OfficeState, Places, Timer, Undo};
+use crate::{
+    calendar::ServiceDay,
+    catalog::Office,
+    event::{Change, Event, Release},
+    ids::{OfficeNumber, RegistrationId, TrancheNumber},
+    registration::{Registration, RegistrationState},
+    slot::SlotKey,
+    time::UnixMillis,
+};
+
+/// An event that contradicts what came before it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// A log opens once, with its first event.
+    #[error("the log is opened twice, or not by its first event")]
+    Opening,
+    /// No such office.
+    #[error("office number {0} is not defined, or is defined out of order")]
+    Office(u32),
+    /// No such tranche, or a slot released twice.
+    #[error("tranche {0} is not released, or is released out of order or twice")]
+    Tranche(u32),
+    /// No such day.
+    #[error("service day {0} is not scheduled")]
+    Day(ServiceDay),
+    /// INV-1 or INV-6 broken.
+    #[error("a grant exceeds the places of its slot, or comes before its opening")]
+    Places,
+    /// INV-2 broken.
+    #[error("an applicant is granted a second live registration")]
+    Applicant,
+    /// INV-3 broken, or an id given twice.
+    #[error("a request, registration id or booking code is used a second time")]
+    Reused,
+    /// The queue has a gap.
+    #[error("a queue number does not follow the one before it")]
+    QueueNumber,
+    /// No such registration, or not in that state.
+    #[error("a registration that does not exist, or is not confirmed, is cancelled")]
+    Registration,
+}
+
+impl Ledger {
+    /// Applies one event.
+    ///
+    /// # Errors
+    /// When it contradicts the state. The state must not be used afterwards.
+    pub fn apply(&mut self, event: &Event) -> Result<(), Misfit> {
+        if self.identity.is_none() != matches!(event.change, Change::LogOpened { .. }) {
+            return Err(Misfit::Opening);
+        }
+        match &event.change {
+            Change::LogOpened { log_id, format, nik_key_check } => {
+                let (log_id, format, nik_key_check) = (*log_id, *format, *nik_key_check);
+                self.journal.note(Undo::Identity(self.identity));
+                self.identity = Some(LogIdentity { log_id, format, nik_key_check });
+            }
+            Change::HolidaysDefined(holidays) => {
+                let before = std::mem::replace(&mut self.holidays, holidays.clone());
+                self.journal.note(Undo::Holidays(before));
+                self.plan_anew();
+            }
+            Change::OpeningDefined(rule) => {
+                let before = self.openings.insert(rule.id.clone(), rule.clone());
+                self.journal.note(Undo::Opening(rule.id.clone(), before));
+                self.plan_anew();
+            }
+            Change::OfficeDefined { number, office } => self.define_office(*number, office)?,
+            Change::OfficeClosed(number) => {
+                self.keep_office(*number)?;
+                self.offices[number.index()].open = false;
+                self.plan_anew();
+            }
+            Change::TrancheReleased(release) => self.release(release)?,
+            Change::TrancheChanged { tranche, places, open_at } => {
+                self.change_tranche(*tranche, *places, *open_at)?;
+            }
+            Change::Granted(registration) => self.grant(registration, event.at)?,
+            Change::Cancelled(id) => self.cancel(*id, event)?,
+            Change::DayClosed { office, day, forget_at } => self.close_day(*office, *day, *forget_at)?,
+            Change::DayForgotten { office, day } => self.forget_day(*office, *day)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn places_mut(&mut self, slot: SlotKey) -> Option<&mut Places> {
+        let day = self.offices.get_mut(slot.office.index())?.days.get_mut(&slot.day)?;
+        day.lanes[slot.lane.index()].as_mut()
+    }
+
+    fn day_mut(&mut self, office: OfficeNumber, day: ServiceDay) -> Result<&mut DayState, Misfit> {
+        let state = self.offices.get_mut(office.index()).ok_or(Misfit::Office(office.0))?;
+        state.days.get_mut(&day).ok_or(Misfit::Day(day))
+    }
+
+    fn keep_office(&mut self, number: OfficeNumber) -> Result<(), Misfit> {
+        let before = self.offices.get(number.index()).ok_or(Misfit::Office(number.0))?;
+        self.journal.note(Undo::Office(number, Some(Box::new(before.clone()))));
+        Ok(())
+    }
+
+    fn keep_day(&mut self, office: OfficeNumber, day: ServiceDay) {
+        let before = self.day(office, day).cloned().map(Box::new);
+        self.journal.note(Undo::Day(office, day, before));
+    }
+
+    fn set_timer(&mut self, at: UnixMillis, timer: Timer) {
+        if self.timers.insert((at, timer)) {
+            self.journal.note(Undo::TimerSet(at, timer));
+        }
+    }
+
+    fn clear_timer(&mut self, at: UnixMillis, timer: Timer) {
+        if self.timers.remove(&(at, timer)) {
+            self.journal.note(Undo::TimerCleared(at, timer));
+        }
+    }
+
+    fn define_office(&mut self, number: OfficeNumber, office: &Arc<Office>) -> Result<(), Misfit> {
+        let known = self.office_numbers.get(&office.id);
+        if known.is_some_and(|known| *known != number) || number.index() > self.offices.len() {
+            return Err(Misfit::Office(number.0));
+        }
+        if known.is_some() {
+            self.keep_office(number)?;
+            let state = &mut self.offices[number.index()];
+            (state.office, state.open) = (office.clone(), true);
+        } else if number.index() == self.offices.len() {
+            self.journal.note(Undo::Office(number, None));
+            self.office_numbers.insert(office.id.clone(), number);
+            let (office, days) = (office.clone(), std::collections::BTreeMap::new());
+            self.offices.push(OfficeState { office, open: true, days, planned_until: UnixMillis::MIN });
+        } else {
+            return Err(Misfit::Office(number.0));
+        }
+        self.plan_anew();
+        Ok(())
+    }
+
+    fn release(&mut self, release: &Release) -> Result<(), Misfit> {
+        let Release { tranche, slot, places, open_at, close_at, day_end, .. } = *release;
+        let misfit = Misfit::Tranche(tranche.0);
+        if tranche.0 as usize != self.tranches.len() + 1 || self.figures(slot).is_some() {
+            return Err(misfit);
+        }
+        self.keep_day(slot.office, slot.day);
+        let state = self.offices.get_mut(slot.office.index()).ok_or(Misfit::Office(slot.office.0))?;
+        let day = state.days.entry(slot.day).or_insert_with(|| DayState {
+            close_at,
+            end: day_end,
+            closed: false,
+            last_queue_number: 0,
+            registrations: Vec::new(),
+            lanes: [None; 3],
+        });
+        if day.closed {
+            return Err(misfit);
+        }
+        day.lanes[slot.lane.index()] = Some(Places { tranche, capacity: places, taken: 0, open_at });
+        let end = day.end;
+        self.tranches.push(slot);
+        self.journal.note(Undo::TrancheAdded);
+        self.set_timer(end, Timer::DayEnd(slot.office, slot.day));
+        Ok(())
+    }
+
+    fn change_tranche(
+        &mut self,
+        tranche: TrancheNumber,
+        capacity: u32,
+        open_at: UnixMillis,
+    ) -> Result<(), Misfit> {
+        let misfit = Misfit::Tranche(tranche.0);
+        let slot = self.slot_of_tranche(tranche).ok_or(misfit.clone())?;
+        self.keep_day(slot.office, slot.day);
+        let places = self.places_mut(slot).ok_or(misfit)?;
+        (places.capacity, places.open_at) = (capacity, open_at);
+        Ok(())
+    }
+
+    fn grant(&mut self, registration: &Arc<Registration>, at: UnixMillis) -> Result<(), Misfit> {
+        let slot = registration.slot;
+        let places = self.places_mut(slot).ok_or(Misfit::Day(slot.day))?;
+        let taken_before = places.taken;
+        // INV-1, INV-6: a log that says otherwise is not believed.
+        let room = places.capacity.saturating_sub(taken_before);
+        if registration.tranche != places.tranche {
+            return Err(Misfit::Tranche(registration.tranche.0));
+        }
+        if room < registration.places() || at < places.open_at {
+            return Err(Misfit::Places);
+        }
+        places.taken += registration.places();
+        self.journal.note(Undo::Taken(slot, taken_before));
+
+        let day = self.day_mut(slot.office, slot.day)?;
+        if registration.queue_number != day.last_queue_number + 1 {
+            return Err(Misfit::QueueNumber);
+        }
+        day.last_queue_number = registration.queue_number;
+        day.registrations.push(registration.id);
+        self.journal.note(Undo::Queued(slot.office, slot.day));
+
+        let id = registration.id;
+        let fresh = self.registrations.insert(id, registration.clone()).is_none()
+            & self.requests.insert(registration.request, id).is_none()
+            & self.codes.insert(registration.code, id).is_none();
+        if !fresh {
+            return Err(Misfit::Reused);
+        }
+        self.journal.note(Undo::Registration(id, None));
+        self.journal.note(Undo::Request(registration.request, None));
+        self.journal.note(Undo::Code(registration.code, None));
+        for applicant in &registration.applicants {
+            // INV-2.
+            if self.live.insert(applicant.key, id).is_some() {
+                return Err(Misfit::Applicant);
+            }
+            self.journal.note(Undo::Live(applicant.key, None));
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: RegistrationId, event: &Event) -> Result<(), Misfit> {
+        let before = self.registrations.get(&id).ok_or(Misfit::Registration)?.clone();
+        if before.state != RegistrationState::Confirmed {
+            return Err(Misfit::Registration);
+        }
+        let cancelled = Registration {
+            state: RegistrationState::Cancelled,
+            updated: event.at,
+            cancel_reason: event.reason.clone(),
+            ..(*before).clone()
+        };
+        self.registrations.insert(id, Arc::new(cancelled));
+        self.end_life(&before);
+        let places = self.places_mut(before.slot).ok_or(Misfit::Day(before.slot.day))?;
+        let taken_before = places.taken;
+        places.taken = taken_before.checked_sub(before.places()).ok_or(Misfit::Places)?;
+        self.journal.note(Undo::Taken(before.slot, taken_before));
+        self.journal.note(Undo::Registration(id, Some(before)));
+        Ok(())
+    }
+
+    fn end_life(&mut self, registration: &Registration) {
+        for applicant in &registration.applicants {
+            if self.live.get(&applicant.key) == Some(&registration.id) {
+                self.live.remove(&applicant.key);
+                self.journal.note(Undo::Live(applicant.key, Some(registration.id)));
+            }
+        }
+    }
+
+    fn close_day(
+        &mut self,
+        office: OfficeNumber,
+        day: ServiceDay,
+        forget_at: UnixMillis,
+    ) -> Result<(), Misfit> {
+        self.keep_day(office, day);
+        let state = self.day_mut(office, day)?;
+        state.closed = true;
+        let (end, registrations) = (state.end, state.registrations.clone());
+        self.clear_timer(end, Timer::DayEnd(office, day));
+        self.set_timer(forget_at, Timer::Forget(office, day));
+        for id in registrations {
+            let registration = self.registrations.get(&id).ok_or(Misfit::Registration)?.clone();
+            self.end_life(&registration);
+        }
+        Ok(())
+    }
+
+    fn forget_day(&mut self, office: OfficeNumber, day: ServiceDay) -> Result<(), Misfit> {
+        self.keep_day(office, day);
+        let state = self.offices.get_mut(office.index()).ok_or(Misfit::Office(office.0))?;
+        let forgotten = state.days.remove(&day).filter(|day| day.closed).ok_or(Misfit::Day(day))?;
+        let timer = Timer::Forget(office, day);
+        let due = self.timers.iter().find(|(_, other)| *other == timer).copied();
+        if let Some((at, timer)) = due {
+            self.clear_timer(at, timer);
+        }
+        for id in forgotten.registrations {
+            let registration = self.registrations.remove(&id).ok_or(Misfit::Registration)?;
+            self.requests.remove(&registration.request);
+            self.codes.remove(&registration.code);
+            self.journal.note(Undo::Request(registration.request, Some(id)));
+            self.journal.note(Undo::Code(registration.code, Some(id)));
+            self.journal.note(Undo::Registration(id, Some(registration)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Deciding: looks at the state, changes nothing, and says what would change, or why not.
+
+use std::sync::Arc;
+
+use super::Ledger;
+use crate::{
+    code::BookingCode,
+    event::{Actor, Change, Event},
+    ids::{CallerNumber, RegistrationId},
+    limits::CODE_TRIES_MAX,
+    refusal::Refusal,
+    registration::{Ask, Registration, RegistrationState},
+    time::UnixMillis,
+};
+
+/// What can be asked of the ledger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Places for a party.
+    Register(Ask),
+    /// The places of a registration back.
+    Cancel(Cancellation),
+}
+
+/// A wish to give places back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cancellation {
+    /// Whose places.
+    pub registration: RegistrationId,
+    /// Who wishes it.
+    pub caller: CallerNumber,
+    /// Why.
+    pub reason: Box<str>,
+}
+
+/// What the ledger answers when it does not refuse.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// This changes; apply it.
+    Change(Event),
+    /// It was done before; this is how it stands.
+    Repeat(Arc<Registration>),
+}
+
+/// What the ledger answers when nothing changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    /// The business answer "no".
+    Refused(Refusal),
+    /// The request id stands for something else (INV-3).
+    RequestReused,
+    /// There is no such registration.
+    NotFound,
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Ledger {
+    /// Decides a command at an instant.
+    ///
+    /// # Errors
+    /// When it changes nothing: refused, contradictory, or about a registration that does not exist.
+    pub fn decide(&self, command: &Command, now: UnixMillis) -> Result<Decision, Rejection> {
+        match command {
+            Command::Register(ask) => self.decide_register(ask, now),
+            Command::Cancel(cancellation) => self.decide_cancel(cancellation, now),
+        }
+    }
+
+    fn decide_register(&self, ask: &Ask, now: UnixMillis) -> Result<Decision, Rejection> {
+        // INV-3: one outcome a request id, whatever became of it and of the slot.
+        if let Some(first) = self.requests.get(&ask.request).and_then(|id| self.registrations.get(id)) {
+            let same = first.content == ask.content;
+            return if same { Ok(Decision::Repeat(first.clone())) } else { Err(Rejection::RequestReused) };
+        }
+        let Some(figures) = self.figures(ask.slot) else {
+            return Err(self.why_unscheduled(ask, now).map_or(Rejection::NotFound, Rejection::Refused));
+        };
+        // INV-1, INV-6: capacity and opening in force.
+        if let Some(refusal) = figures.refuse(ask.places(), now) {
+            return Err(refusal.into());
+        }
+        // INV-2: one live registration an applicant.
+        if let Some(applicant) = ask.applicants.iter().position(|applicant| self.is_live(applicant.key)) {
+            return Err(Refusal::AlreadyRegistered { applicant }.into());
+        }
+        let day = self.day(ask.slot.office, ask.slot.day).ok_or(Rejection::NotFound)?;
+        let places = day.lanes[ask.slot.lane.index()].ok_or(Rejection::NotFound)?;
+        let mut codes = (0..CODE_TRIES_MAX).map(|attempt| BookingCode::draw(ask.code_seed, attempt));
+        let free_code = codes.find(|code| !self.codes.contains_key(code)).ok_or(Refusal::Busy)?;
+        let registration = Registration {
+            id: ask.registration,
+            request: ask.request,
+            content: ask.content,
+            slot: ask.slot,
+            tranche: places.tranche,
+            state: RegistrationState::Confirmed,
+            queue_number: day.last_queue_number + 1,
+            code: free_code,
+            applicants: ask.applicants.clone(),
+            created: now,
+            updated: now,
+            cancel_reason: Box::default(),
+        };
+        Ok(Decision::Change(Event {
+            at: now,
+            actor: Actor { caller: ask.request.caller, subject: Box::default() },
+            reason: Box::default(),
+            change: Change::Granted(Arc::new(registration)),
+        }))
+    }
+
+    fn why_unscheduled(&self, ask: &Ask, now: UnixMillis) -> Option<Refusal> {
+        let office = &self.offices.get(ask.slot.office.index())?.office;
+        let wish = (ask.slot.lane, ask.slot.day);
+        Some(office.why_unscheduled(self.rule_of(office), &self.holidays, wish, now))
+    }
+
+    fn decide_cancel(&self, cancellation: &Cancellation, now: UnixMillis) -> Result<Decision, Rejection> {
+        let id = cancellation.registration;
+        let registration = self.registrations.get(&id).ok_or(Rejection::NotFound)?;
+        match registration.state {
+            RegistrationState::Cancelled => Ok(Decision::Repeat(registration.clone())),
+            RegistrationState::Confirmed => {
+                let slot = registration.slot;
+                let day = self.day(slot.office, slot.day).ok_or(Rejection::NotFound)?;
+                if now >= day.end {
+                    return Err(Refusal::Closed { at: day.end }.into());
+                }
+                Ok(Decision::Change(Event {
+                    at: now,
+                    actor: Actor { caller: cancellation.caller, subject: Box::default() },
+                    reason: cancellation.reason.clone(),
+                    change: Change::Cancelled(id),
+                }))
+            }
+        }
+    }
+}

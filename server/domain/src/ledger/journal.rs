@@ -1,0 +1,149 @@
+//! Undoing what was decided and not committed. While one batch syncs, the next is decided on top of it; if the sync
+//! fails, both are undone, newest first.
+
+use std::{mem, sync::Arc};
+
+use super::{DayState, Ledger, LogIdentity, OfficeState, Timer};
+use crate::{
+    calendar::{Holidays, ServiceDay, WeeklyOpening},
+    code::BookingCode,
+    ids::{OfficeNumber, OpeningId, RegistrationId, RequestKey},
+    nik::ApplicantKey,
+    registration::Registration,
+    slot::SlotKey,
+    time::UnixMillis,
+};
+
+/// One step back.
+#[derive(Debug)]
+pub(super) enum Undo {
+    Identity(Option<LogIdentity>),
+    Holidays(Arc<Holidays>),
+    Opening(OpeningId, Option<WeeklyOpening>),
+    /// `None`: the office was added last.
+    Office(OfficeNumber, Option<Box<OfficeState>>),
+    Day(OfficeNumber, ServiceDay, Option<Box<DayState>>),
+    TrancheAdded,
+    Taken(SlotKey, u32),
+    Queued(OfficeNumber, ServiceDay),
+    Registration(RegistrationId, Option<Arc<Registration>>),
+    Request(RequestKey, Option<RegistrationId>),
+    Live(ApplicantKey, Option<RegistrationId>),
+    Code(BookingCode, Option<RegistrationId>),
+    TimerSet(UnixMillis, Timer),
+    TimerCleared(UnixMillis, Timer),
+}
+
+/// Steps back for the batch under way, and for the one that is being committed.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    current: Vec<Undo>,
+    sealed: Vec<Undo>,
+    is_sealed: bool,
+    /// While a log is replayed everything is committed already.
+    replaying: bool,
+}
+
+impl Journal {
+    pub(super) fn note(&mut self, undo: Undo) {
+        if !self.replaying {
+            self.current.push(undo);
+        }
+    }
+}
+
+impl Ledger {
+    /// Begins to apply events that are in the log already: they cannot be undone.
+    pub fn begin_replay(&mut self) {
+        self.journal.replaying = true;
+    }
+
+    /// From here on what is applied can be undone.
+    pub fn end_replay(&mut self) {
+        self.journal.replaying = false;
+    }
+
+    /// Closes the batch under way; what is applied from now on belongs to the next.
+    ///
+    /// # Panics
+    /// When the batch before has neither been committed nor rolled back: at most one is on its way to the log.
+    pub fn seal(&mut self) {
+        assert!(!self.journal.is_sealed, "one batch at a time is on its way to the log");
+        mem::swap(&mut self.journal.current, &mut self.journal.sealed);
+        self.journal.is_sealed = true;
+    }
+
+    /// The sealed batch is in the log.
+    pub fn commit(&mut self) {
+        self.journal.sealed.clear();
+        self.journal.is_sealed = false;
+    }
+
+    /// The sealed batch is not in the log: undoes it, and what was decided on top of it.
+    pub fn roll_back(&mut self) {
+        let mut current = mem::take(&mut self.journal.current);
+        let mut sealed = mem::take(&mut self.journal.sealed);
+        for undo in current.drain(..).rev().chain(sealed.drain(..).rev()) {
+            self.undo(undo);
+        }
+        (self.journal.current, self.journal.sealed) = (current, sealed);
+        self.journal.is_sealed = false;
+        self.plan_anew();
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Identity(before) => self.identity = before,
+            Undo::Holidays(before) => self.holidays = before,
+            Undo::Opening(id, before) => restore_ordered(&mut self.openings, id, before),
+            Undo::Office(number, Some(before)) => self.offices[number.index()] = *before,
+            Undo::Office(_, None) => {
+                if let Some(added) = self.offices.pop() {
+                    self.office_numbers.remove(&added.office.id);
+                }
+            }
+            Undo::Day(office, day, before) => {
+                let days = &mut self.offices[office.index()].days;
+                restore_ordered(days, day, before.map(|before| *before));
+            }
+            Undo::TrancheAdded => {
+                self.tranches.pop();
+            }
+            Undo::Taken(slot, before) => {
+                if let Some(places) = self.places_mut(slot) {
+                    places.taken = before;
+                }
+            }
+            Undo::Queued(office, day) => {
+                if let Some(day) = self.offices[office.index()].days.get_mut(&day) {
+                    day.registrations.pop();
+                    day.last_queue_number -= 1;
+                }
+            }
+            Undo::Registration(id, before) => restore(&mut self.registrations, id, before),
+            Undo::Request(key, before) => restore(&mut self.requests, key, before),
+            Undo::Live(key, before) => restore(&mut self.live, key, before),
+            Undo::Code(code, before) => restore(&mut self.codes, code, before),
+            Undo::TimerSet(at, timer) => {
+                self.timers.remove(&(at, timer));
+            }
+            Undo::TimerCleared(at, timer) => {
+                self.timers.insert((at, timer));
+            }
+        }
+    }
+}
+
+fn restore<K: std::hash::Hash + Eq, V>(map: &mut hashbrown::HashMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+fn restore_ordered<K: Ord, V>(map: &mut std::collections::BTreeMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}

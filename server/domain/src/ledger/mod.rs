@@ -1,0 +1,217 @@
+//! The ledger: the deterministic state machine that alone decides who gets a place.
+//!
+//! `decide` looks and says what would change; `apply` changes. State may run ahead of the log by the batches that are
+//! not committed yet; the journal undoes them when a commit fails. What callers may see is published elsewhere, and
+//! only after the commit.
+
+mod apply;
+mod catalogue;
+mod decide;
+mod digest;
+mod journal;
+mod schedule;
+
+use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
+
+use hashbrown::HashMap;
+
+use self::journal::{Journal, Undo};
+pub use self::{
+    apply::Misfit,
+    catalogue::CatalogConflict,
+    decide::{Cancellation, Command, Decision, Rejection},
+};
+use crate::{
+    calendar::{Holidays, ServiceDay, WeeklyOpening},
+    catalog::Office,
+    code::BookingCode,
+    gate::Figures,
+    ids::{OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
+    nik::ApplicantKey,
+    registration::Registration,
+    slot::{Lane, SlotKey},
+    time::UnixMillis,
+};
+
+/// Who a log is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogIdentity {
+    /// UUID of the log.
+    pub log_id: u128,
+    /// Version of its event set.
+    pub format: u32,
+    /// Recognises its NIK key.
+    pub nik_key_check: [u8; 16],
+}
+
+/// Everything the events add up to.
+#[derive(Debug)]
+pub struct Ledger {
+    identity: Option<LogIdentity>,
+    holidays: Arc<Holidays>,
+    openings: BTreeMap<OpeningId, WeeklyOpening>,
+    offices: Vec<OfficeState>,
+    office_numbers: HashMap<OfficeId, OfficeNumber>,
+    /// The slot of each tranche; tranche numbers count from 1.
+    tranches: Vec<SlotKey>,
+    registrations: HashMap<RegistrationId, Arc<Registration>>,
+    requests: HashMap<RequestKey, RegistrationId>,
+    /// Applicants with a live registration (INV-2).
+    live: HashMap<ApplicantKey, RegistrationId>,
+    codes: HashMap<BookingCode, RegistrationId>,
+    timers: BTreeSet<(UnixMillis, Timer)>,
+    journal: Journal,
+    /// When the schedule of some office must be looked at again. Not part of the state: replay never plans.
+    next_plan: UnixMillis,
+}
+
+#[derive(Debug, Clone)]
+struct OfficeState {
+    office: Arc<Office>,
+    open: bool,
+    days: BTreeMap<ServiceDay, DayState>,
+    /// Its schedule is complete until then. Not part of the state.
+    planned_until: UnixMillis,
+}
+
+#[derive(Debug, Clone)]
+struct DayState {
+    close_at: UnixMillis,
+    end: UnixMillis,
+    closed: bool,
+    last_queue_number: u32,
+    /// In the order of their queue numbers.
+    registrations: Vec<RegistrationId>,
+    lanes: [Option<Places>; Lane::ALL.len()],
+}
+
+/// The places of one slot. One tranche each for now: the log could hold several.
+#[derive(Debug, Clone, Copy)]
+struct Places {
+    tranche: TrancheNumber,
+    capacity: u32,
+    taken: u32,
+    open_at: UnixMillis,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    DayEnd(OfficeNumber, ServiceDay),
+    Forget(OfficeNumber, ServiceDay),
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            identity: None,
+            holidays: Arc::default(),
+            openings: BTreeMap::new(),
+            offices: Vec::new(),
+            office_numbers: HashMap::new(),
+            tranches: Vec::new(),
+            registrations: HashMap::new(),
+            requests: HashMap::new(),
+            live: HashMap::new(),
+            codes: HashMap::new(),
+            timers: BTreeSet::new(),
+            journal: Journal::default(),
+            next_plan: UnixMillis::MIN,
+        }
+    }
+}
+
+impl Ledger {
+    /// Who the log is; `None` before its first event.
+    #[must_use]
+    pub const fn identity(&self) -> Option<LogIdentity> {
+        self.identity
+    }
+
+    /// Offices by number, with whether they are still in the catalogue.
+    pub fn offices(&self) -> impl ExactSizeIterator<Item = (&Arc<Office>, bool)> {
+        self.offices.iter().map(|state| (&state.office, state.open))
+    }
+
+    /// The rule that opens an office's days.
+    #[must_use]
+    pub fn rule_of(&self, office: &Office) -> Option<&WeeklyOpening> {
+        self.openings.get(&office.opening)
+    }
+
+    /// Days without service.
+    #[must_use]
+    pub const fn holidays(&self) -> &Arc<Holidays> {
+        &self.holidays
+    }
+
+    /// Every slot that has been released and not forgotten.
+    pub fn slots(&self) -> impl Iterator<Item = SlotKey> {
+        (0..).zip(&self.offices).flat_map(|(number, state)| {
+            state.days.iter().flat_map(move |(day, at)| {
+                let released = Lane::ALL.into_iter().filter(|lane| at.lanes[lane.index()].is_some());
+                released.map(move |lane| SlotKey { office: OfficeNumber(number), day: *day, lane })
+            })
+        })
+    }
+
+    /// Figures of a slot; `None` when nothing was released for it, or it was forgotten.
+    #[must_use]
+    pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
+        let day = self.day(slot.office, slot.day)?;
+        let places = day.lanes[slot.lane.index()]?;
+        Some(Figures {
+            capacity: places.capacity,
+            free: places.capacity.saturating_sub(places.taken),
+            paused: false,
+            open_at: places.open_at,
+            close_at: day.close_at,
+        })
+    }
+
+    /// A registration by id.
+    #[must_use]
+    pub fn registration(&self, id: RegistrationId) -> Option<&Arc<Registration>> {
+        self.registrations.get(&id)
+    }
+
+    /// Every registration in memory, in no particular order.
+    pub fn registrations(&self) -> impl Iterator<Item = &Arc<Registration>> {
+        self.registrations.values()
+    }
+
+    /// The registrations of one office and day, in the order of their queue numbers.
+    pub fn registrations_of(&self, office: OfficeNumber, day: ServiceDay) -> &[RegistrationId] {
+        self.day(office, day).map_or(&[], |day| &day.registrations)
+    }
+
+    /// Whether an applicant has a live registration.
+    #[must_use]
+    pub fn is_live(&self, applicant: ApplicantKey) -> bool {
+        self.live.contains_key(&applicant)
+    }
+
+    /// Whether a registration is live: it holds its applicants, and no other may (INV-2).
+    #[must_use]
+    pub fn holds(&self, registration: &Registration) -> bool {
+        registration
+            .applicants
+            .iter()
+            .any(|applicant| self.live.get(&applicant.key) == Some(&registration.id))
+    }
+
+    /// The slot a tranche was released for.
+    #[must_use]
+    pub fn slot_of_tranche(&self, tranche: TrancheNumber) -> Option<SlotKey> {
+        self.tranches.get((tranche.0 as usize).checked_sub(1)?).copied()
+    }
+
+    /// Applicants with a live registration.
+    #[must_use]
+    pub fn live_applicants(&self) -> usize {
+        self.live.len()
+    }
+
+    fn day(&self, office: OfficeNumber, day: ServiceDay) -> Option<&DayState> {
+        self.offices.get(office.index())?.days.get(&day)
+    }
+}

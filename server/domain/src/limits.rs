@@ -1,0 +1,28 @@
+//! Every bound of the domain, with its unit in its name (INV-9).
+
+/// Applicants in one registration.
+pub const PARTY_MAX: usize = 5;
+/// Asks that may wait for the last places of one slot without holding permits.
+pub const STANDBYS_PER_SLOT_MAX: u32 = 256;
+/// Characters of a caller's reference.
+pub const REFERENCE_CHARS_MAX: usize = 64;
+/// Characters of a reason.
+pub const REASON_CHARS_MAX: usize = 200;
+/// Characters of an office or opening slug.
+pub const SLUG_CHARS_MAX: usize = 63;
+/// Places of one lane on one day.
+pub const PLACES_PER_LANE_MAX: u32 = 1_000_000;
+/// Offices of one catalogue.
+pub const OFFICES_MAX: usize = 10_000;
+/// Weeks an opening may reach ahead.
+pub const WEEKS_AHEAD_MAX: u8 = 26;
+/// Scheduled changes (releases, day closings) written with one batch; the rest follow in the next.
+pub const DUE_EVENTS_PER_BATCH_MAX: usize = 4_096;
+/// Booking codes tried before a grant is put off as busy. Two collisions in a row mean billions of live codes.
+pub const CODE_TRIES_MAX: u64 = 8;
+/// How long repeats of a request find its registration after the service day.
+pub const REPEATS_KEPT_DAYS: i64 = 30;
+/// Days `--demo` looks ahead for service days.
+pub const DEMO_SEARCH_DAYS: i32 = 60;
+/// Places from which a slot's permits are spread over several shards.
+pub const PLACES_PER_SHARD_MIN: u32 = 512;

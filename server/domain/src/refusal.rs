@@ -1,0 +1,92 @@
+//! The answer "no", as a value. Reasons are the contract; their words for people stand at the edge that speaks.
+
+use std::sync::Arc;
+
+use crate::{calendar::ServiceDay, slot::Lane, time::UnixMillis};
+
+/// Why a place was not given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// No place left.
+    SoldOut,
+    /// Fewer places than the party needs.
+    NotEnoughPlaces {
+        /// Places left.
+        available: u32,
+        /// Places needed.
+        asked: u32,
+    },
+    /// The slot opens later.
+    NotOpenYet {
+        /// Then.
+        open_at: UnixMillis,
+    },
+    /// Booking for the day is over.
+    Closed {
+        /// Since then.
+        at: UnixMillis,
+    },
+    /// Held by an operator.
+    Paused,
+    /// An applicant has a live registration.
+    AlreadyRegistered {
+        /// Index in the request.
+        applicant: usize,
+    },
+    /// Nothing was decided; ask again.
+    Busy,
+    /// The office does not serve that day.
+    NotAServiceDay {
+        /// The holiday, if it is one.
+        holiday: Option<Arc<str>>,
+    },
+    /// The day is not scheduled yet.
+    BeyondHorizon {
+        /// The last day that is.
+        horizon: ServiceDay,
+    },
+    /// The office does not offer the lane.
+    LaneNotOffered {
+        /// What it offers.
+        offered: Vec<Lane>,
+    },
+}
+
+impl Refusal {
+    /// What is said when `available` places are too few for `asked`.
+    #[must_use]
+    pub const fn too_few(available: u32, asked: u32) -> Self {
+        if available == 0 { Self::SoldOut } else { Self::NotEnoughPlaces { available, asked } }
+    }
+
+    /// Names of the reasons, as in the API and in metrics.
+    pub const REASONS: [&'static str; 10] = [
+        "SOLD_OUT",
+        "NOT_ENOUGH_PLACES",
+        "NOT_OPEN_YET",
+        "CLOSED",
+        "PAUSED",
+        "ALREADY_REGISTERED",
+        "BUSY",
+        "NOT_A_SERVICE_DAY",
+        "BEYOND_HORIZON",
+        "LANE_NOT_OFFERED",
+    ];
+
+    /// Position in [`Refusal::REASONS`].
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        match self {
+            Self::SoldOut => 0,
+            Self::NotEnoughPlaces { .. } => 1,
+            Self::NotOpenYet { .. } => 2,
+            Self::Closed { .. } => 3,
+            Self::Paused => 4,
+            Self::AlreadyRegistered { .. } => 5,
+            Self::Busy => 6,
+            Self::NotAServiceDay { .. } => 7,
+            Self::BeyondHorizon { .. } => 8,
+            Self::LaneNotOffered { .. } => 9,
+        }
+    }
+}
