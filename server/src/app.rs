@@ -1,0 +1,284 @@
+//! The composition root: settings in, a running server out, and its bounded end. The one place that sees every part.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tracing::{error, info, warn};
+
+use crate::{
+    clock::Clock,
+    config::{ConfigError, Settings},
+    console::Console,
+    data_dir::{DataDir, DataError},
+    engine::{BootError, Engine, EngineParts, Fatal, recover},
+    exit::Exit,
+    grpc::Services,
+    log::{EventLog, LogOptions, SqliteLog},
+    telemetry::Metrics,
+};
+
+/// Between telling health checks and closing the door: whoever routes calls here may notice.
+const NOTICE: Duration = Duration::from_millis(200);
+/// For calls under way when the door is closed.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// For answers on their way when the log is lost.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
+/// Puts something between the engine and its log: how tests hold and fail commits.
+pub type WrapLog = Box<dyn FnOnce(Box<dyn EventLog>) -> Box<dyn EventLog> + Send>;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings or catalogue.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The log.
+    #[error("{}: {error}", path.display())]
+    Boot {
+        /// The log's file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        error: BootError,
+    },
+    /// An address.
+    #[error("{key} = {address}: cannot listen: {error}")]
+    Listen {
+        /// Which setting.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A thread.
+    #[error("a thread cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+impl StartError {
+    /// How the process ends.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Listen { .. } => Exit::Usage,
+            Self::Data(DataError::InUse { .. } | DataError::BadKey { .. } | DataError::KeyLost { .. }) => {
+                Exit::Usage
+            }
+            Self::Data(DataError::Io { .. }) | Self::Thread(_) => Exit::Log,
+            Self::Boot { error, .. } => match error {
+                BootError::Read(_) | BootError::Append(_) => Exit::Log,
+                BootError::Misfit { .. } => Exit::Invariant,
+                BootError::NikKey | BootError::Catalog(_) | BootError::Clock { .. } => Exit::Usage,
+            },
+        }
+    }
+}
+
+/// A server that has recovered and holds its addresses.
+#[derive(Debug)]
+pub struct App {
+    engine: Arc<Engine>,
+    services: Arc<Services>,
+    console: Console,
+    listeners: Listeners,
+    data: DataDir,
+}
+
+#[derive(Debug)]
+struct Listeners {
+    grpc: StdListener,
+    admin: StdListener,
+    http: StdListener,
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// gRPC for services.
+    pub grpc: SocketAddr,
+    /// gRPC for operators.
+    pub admin: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+impl App {
+    /// Binds, locks, replays, applies the catalogue.
+    ///
+    /// # Errors
+    /// Says what to change.
+    pub fn start(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        wrap: Option<WrapLog>,
+    ) -> Result<Self, StartError> {
+        let catalog = settings.catalog.load()?;
+        let listeners = Listeners {
+            grpc: bind("listen", settings.listen)?,
+            admin: bind("admin_listen", settings.admin_listen)?,
+            http: bind("http_listen", settings.http_listen)?,
+        };
+        let data = DataDir::open(&settings.data)?;
+        let nik_key = data.nik_key(settings.nik_key.as_deref())?;
+        let metrics = Arc::new(Metrics::new());
+        let path = data.log();
+        let boot = || {
+            let options = LogOptions { size_max_bytes: settings.log_size_max_bytes };
+            let (log, report) = SqliteLog::open(&path, options)?;
+            if report.tail_frames > 0 || report.tail_commits > 0 {
+                warn!(
+                    pages = report.tail_frames,
+                    "dropped the unfinished tail of the log: it was never acknowledged"
+                );
+            }
+            let log: Box<dyn EventLog> = Box::new(log);
+            let log = match wrap {
+                Some(wrap) => wrap(log),
+                None => log,
+            };
+            let mut recovered = recover(log, &nik_key, metrics.clone())?;
+            let now = clock.now();
+            recovered.check_clock(now)?;
+            let events = recovered.events;
+            info!(events, registrations = recovered.ledger.registrations().count(), "log replayed");
+            recovered.open_log(&nik_key, now)?;
+            recovered.apply_catalog(&catalog, now)?;
+            if settings.demo {
+                recovered.open_demo(now)?;
+            }
+            Ok(recovered)
+        };
+        let recovered = boot().map_err(|error| StartError::Boot { path: data.log(), error })?;
+        let engine = Engine::start(EngineParts {
+            ledger: recovered.ledger,
+            log: recovered.writer,
+            now: recovered.now,
+            nik_key,
+            clock,
+            metrics: metrics.clone(),
+            shards_max: settings.threads,
+        });
+        let engine = Arc::new(engine.map_err(StartError::Thread)?);
+        let services = Arc::new(Services::new(engine.clone(), metrics.clone()));
+        let console = Console::new(engine.clone(), metrics);
+        Ok(Self { engine, services, console, listeners, data })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the sockets do not say.
+    pub fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses {
+            grpc: self.listeners.grpc.local_addr()?,
+            admin: self.listeners.admin.local_addr()?,
+            http: self.listeners.http.local_addr()?,
+        })
+    }
+
+    /// The engine, for tests that wait for it.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        self.engine.clone()
+    }
+
+    /// Serves until `shutdown` or a fatal fault, then drains, within bounds.
+    ///
+    /// # Errors
+    /// When a listener cannot be handed to the runtime.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Exit> {
+        let addresses = self.addresses()?;
+        let Self { engine, services, console, listeners, data } = self;
+        let (close, closing) = watch::channel(false);
+        let closed = |mut closing: watch::Receiver<bool>| async move {
+            // An error means that the server is gone: closed as well.
+            let _ = closing.wait_for(|closing| *closing).await;
+        };
+        let grpc = {
+            let (services, door) = (services.clone(), closed(closing.clone()));
+            let listener = TcpListener::from_std(listeners.grpc)?;
+            tokio::spawn(async move { services.serve(listener, door).await })
+        };
+        let admin = {
+            let (services, door) = (services.clone(), closed(closing.clone()));
+            let listener = TcpListener::from_std(listeners.admin)?;
+            tokio::spawn(async move { services.serve_admin(listener, door).await })
+        };
+        let http = {
+            let (console, door) = (console.clone(), closed(closing));
+            let listener = TcpListener::from_std(listeners.http)?;
+            tokio::spawn(async move { Ok(console.serve(listener, door).await?) })
+        };
+        services.set_serving(true).await;
+        console.set_ready(true);
+        info!(grpc = %addresses.grpc, admin = %addresses.admin, http = %addresses.http, "serving");
+
+        let fatal = tokio::select! {
+            () = shutdown => None,
+            fatal = engine.fatal() => Some(fatal),
+        };
+        services.set_serving(false).await;
+        console.set_ready(false);
+        let (exit, bound) = match &fatal {
+            None => {
+                info!("stopping: no new calls, those under way are finished");
+                tokio::time::sleep(NOTICE).await;
+                (Exit::Clean, DRAIN_MAX)
+            }
+            Some(Fatal::Log(_)) => (Exit::Log, LAST_WORDS_MAX),
+            Some(Fatal::Invariant(_)) => (Exit::Invariant, LAST_WORDS_MAX),
+        };
+        close.send_replace(true);
+        drain([grpc, admin, http], bound).await;
+        if fatal.is_none() {
+            engine.flush().await;
+        }
+        let exit = engine.fatal_now().map_or(exit, |fatal| match fatal {
+            Fatal::Log(_) => Exit::Log,
+            Fatal::Invariant(_) => Exit::Invariant,
+        });
+        drop((services, console));
+        // Whoever still holds the engine is a call that did not end within the bound.
+        if let Ok(engine) = Arc::try_unwrap(engine) {
+            tokio::task::spawn_blocking(|| engine.stop()).await.map_err(io::Error::other)?;
+        }
+        drop(data);
+        info!(code = exit.code(), "stopped");
+        Ok(exit)
+    }
+}
+
+async fn drain(servers: [JoinHandle<anyhow::Result<()>>; 3], bound: Duration) {
+    let deadline = tokio::time::Instant::now() + bound;
+    for mut server in servers {
+        match tokio::time::timeout_at(deadline, &mut server).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => error!(%error, "a listener failed"),
+            Ok(Err(error)) => error!(%error, "a listener panicked"),
+            Err(_) => {
+                warn!("calls were still open when the time to finish them was over");
+                server.abort();
+                // The abort is what ended it.
+                let _ = server.await;
+            }
+        }
+    }
+}
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<StdListener, StartError> {
+    let listen = || {
+        let listener = StdListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen().map_err(|error| StartError::Listen { key, address, error })
+}

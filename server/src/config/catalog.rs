@@ -1,0 +1,347 @@
+//! Reading a catalogue: TOML in, well-formed offices out, or file, line and key of what is wrong.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use kuota_domain::{
+    calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
+    catalog::{Catalog, LaneOffer, Office, OfficeKind},
+    ids::Slug,
+    limits::{OFFICES_MAX, PLACES_PER_LANE_MAX, WEEKS_AHEAD_MAX},
+    slot::Lane,
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use toml::Spanned;
+
+use super::{ConfigError, DEFAULT_CATALOG, DEFAULT_CATALOG_NAME, Located, read_text};
+
+/// Where a catalogue comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CatalogSource {
+    /// From a file.
+    File(PathBuf),
+    /// From text, under a name.
+    Text {
+        /// For messages.
+        name: String,
+        /// TOML.
+        text: String,
+    },
+}
+
+impl CatalogSource {
+    /// West Kalimantan, as compiled in.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::Text { name: DEFAULT_CATALOG_NAME.into(), text: DEFAULT_CATALOG.into() }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Names file, line and key of what is wrong.
+    pub fn load(&self) -> Result<Catalog, ConfigError> {
+        let (name, text) = match self {
+            Self::File(path) => (path.display().to_string(), read_text(path)?),
+            Self::Text { name, text } => (name.clone(), text.clone()),
+        };
+        let file: CatalogFile = toml::from_str(&text).map_err(|error| Located::of(&name, &text, &error))?;
+        file.check().map_err(|(span, message)| Located::at(&name, &text, &span, message).into())
+    }
+}
+
+impl fmt::Display for CatalogSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogFile {
+    #[serde(default, rename = "opening")]
+    openings: Vec<OpeningEntry>,
+    #[serde(default, rename = "holiday")]
+    holidays: Vec<HolidayEntry>,
+    #[serde(default, rename = "office")]
+    offices: Vec<OfficeEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpeningEntry {
+    id: Spanned<Id>,
+    weekday: Day,
+    time: Clock,
+    service_weekdays: Vec<Day>,
+    weeks_ahead: Bounded<1, { WEEKS_AHEAD_MAX as u32 }>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HolidayEntry {
+    date: Spanned<Date>,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfficeEntry {
+    id: Spanned<Id>,
+    name: String,
+    kind: Kind,
+    parent: Option<Spanned<Id>>,
+    time_zone: IanaZone,
+    latitude: Degrees<90>,
+    longitude: Degrees<180>,
+    opening: Spanned<Id>,
+    closing_time: Clock,
+    #[serde(rename = "lane")]
+    lanes: Vec<LaneEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LaneEntry {
+    lane: Spanned<LaneName>,
+    places: Bounded<0, PLACES_PER_LANE_MAX>,
+    source: String,
+}
+
+type Complaint = (std::ops::Range<usize>, String);
+
+impl CatalogFile {
+    /// What one entry cannot know: whether names are unique and whether they exist.
+    fn check(self) -> Result<Catalog, Complaint> {
+        let mut openings: Vec<WeeklyOpening> = Vec::new();
+        for entry in self.openings {
+            let id = entry.id.get_ref().0.clone();
+            if openings.iter().any(|other| other.id == id) {
+                return Err((entry.id.span(), format!("opening `{id}` is there twice")));
+            }
+            let days = entry.service_weekdays.iter().fold(Weekdays::default(), |days, day| days.with(day.0));
+            openings.push(WeeklyOpening {
+                id,
+                weekday: entry.weekday.0,
+                minute_of_day: entry.time.0,
+                service_weekdays: days,
+                weeks_ahead: u8::try_from(entry.weeks_ahead.0).unwrap_or(WEEKS_AHEAD_MAX),
+            });
+        }
+        let mut holidays: BTreeMap<ServiceDay, Arc<str>> = BTreeMap::new();
+        for entry in self.holidays {
+            let (span, day) = (entry.date.span(), entry.date.into_inner().0);
+            if holidays.insert(day, entry.name.into()).is_some() {
+                return Err((span, format!("holiday {day} is there twice")));
+            }
+        }
+        let mut kinds: HashMap<Slug, OfficeKind> = HashMap::new();
+        let mut offices = Vec::with_capacity(self.offices.len());
+        for entry in self.offices {
+            let id = entry.id.get_ref().0.clone();
+            if kinds.len() == OFFICES_MAX {
+                return Err((entry.id.span(), format!("at most {OFFICES_MAX} offices are allowed")));
+            }
+            if kinds.insert(id.clone(), entry.kind.0).is_some() {
+                return Err((entry.id.span(), format!("office `{id}` is there twice")));
+            }
+            if let Some(parent) = &entry.parent
+                && (parent.get_ref().0 == id || !kinds.contains_key(&parent.get_ref().0))
+            {
+                let message = format!("parent `{}` must be an office above this one", parent.get_ref().0);
+                return Err((parent.span(), message));
+            }
+            let opening = entry.opening.get_ref().0.clone();
+            if !openings.iter().any(|rule| rule.id == opening) {
+                let known: Vec<_> = openings.iter().map(|rule| rule.id.as_str()).collect();
+                let message = format!("no opening `{opening}`; there is {}", known.join(", "));
+                return Err((entry.opening.span(), message));
+            }
+            offices.push(Office {
+                id,
+                name: entry.name.into(),
+                kind: entry.kind.0,
+                parent: entry.parent.map(|parent| parent.into_inner().0),
+                zone: entry.time_zone.0,
+                latitude_e6: entry.latitude.0,
+                longitude_e6: entry.longitude.0,
+                opening,
+                closing_minute: entry.closing_time.0,
+                lanes: check_lanes(entry.lanes)?,
+            });
+        }
+        if offices.is_empty() {
+            return Err((0..0, "a catalogue has at least one [[office]]".into()));
+        }
+        Ok(Catalog { openings, holidays, offices })
+    }
+}
+
+fn check_lanes(entries: Vec<LaneEntry>) -> Result<Vec<LaneOffer>, Complaint> {
+    let mut lanes: Vec<LaneOffer> = Vec::new();
+    for entry in entries {
+        let (span, lane) = (entry.lane.span(), entry.lane.into_inner().0);
+        if lanes.iter().any(|offer| offer.lane == lane) {
+            return Err((span, format!("lane {lane} is there twice")));
+        }
+        lanes.push(LaneOffer { lane, places: entry.places.0, source: entry.source.into() });
+    }
+    lanes.sort_by_key(|offer| offer.lane);
+    Ok(lanes)
+}
+
+/// Values that are read from a text and say what is allowed when they are not well-formed.
+macro_rules! from_text {
+    ($($name:ident($inner:ty), $parse:expr;)+) => {$(
+        struct $name($inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let parse: fn(&str) -> Result<$inner, String> = $parse;
+                parse(&text).map($name).map_err(|allowed| D::Error::custom(format!("`{text}`: {allowed}")))
+            }
+        }
+    )+};
+}
+
+from_text! {
+    Id(Slug), |text| Slug::parse(text).map_err(|error| error.to_string());
+    Date(ServiceDay), |text| ServiceDay::parse(text).map_err(|error| error.to_string());
+    IanaZone(Zone), |text| Zone::parse(text).map_err(|error| error.to_string());
+    Clock(u16), clock;
+    Day(Weekday), |text| {
+        Weekday::from_name(text).ok_or_else(|| one_of(Weekday::ALL.iter().map(|day| day.name())))
+    };
+    Kind(OfficeKind), |text| {
+        OfficeKind::from_name(text).ok_or_else(|| one_of(OfficeKind::ALL.iter().map(|kind| kind.name())))
+    };
+    LaneName(Lane), |text| {
+        Lane::from_name(text).ok_or_else(|| one_of(Lane::ALL.iter().map(|lane| lane.name())))
+    };
+}
+
+fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    format!("one of {} is allowed", names.collect::<Vec<_>>().join(", "))
+}
+
+fn clock(text: &str) -> Result<u16, String> {
+    let number = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
+    let parts = text.split_once(':').and_then(|(hour, minute)| Some((number(hour)?, number(minute)?)));
+    match parts {
+        Some((hour @ 0..=23, minute @ 0..=59)) => Ok(hour * 60 + minute),
+        Some((24, 0)) => Ok(1_440),
+        _ => Err("a time of day from 00:00 to 24:00 is allowed".into()),
+    }
+}
+
+/// A whole number within bounds.
+struct Bounded<const MIN: u32, const MAX: u32>(u32);
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Bounded<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        let bounded = u32::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
+        bounded.map(Self).ok_or_else(|| D::Error::custom(format!("{number}: {MIN} to {MAX} is allowed")))
+    }
+}
+
+/// Degrees, kept as millionths.
+struct Degrees<const MAX: i32>(i32);
+
+impl<'de, const MAX: i32> Deserialize<'de> for Degrees<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let degrees = f64::deserialize(deserializer)?;
+        if degrees.abs() <= f64::from(MAX) {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 180 million")]
+            return Ok(Self((degrees * 1e6).round() as i32));
+        }
+        Err(D::Error::custom(format!("{degrees}: -{MAX} to {MAX} degrees are allowed")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Catalog, String> {
+        let (name, text) = ("offices.toml".into(), text.into());
+        CatalogSource::Text { name, text }.load().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn west_kalimantan_is_complete() {
+        let catalog = CatalogSource::built_in().load().unwrap();
+        let pontianak = &catalog.offices[0];
+        assert_eq!(pontianak.id.as_str(), "kanim-pontianak");
+        assert_eq!(pontianak.offer(Lane::Regular).unwrap().places, 120);
+        assert_eq!(catalog.offices.len(), 11);
+        assert_eq!(catalog.offices.iter().filter(|office| office.kind == OfficeKind::Mpp).count(), 3);
+        assert!(catalog.offices.iter().all(|office| office.zone.name() == "Asia/Pontianak"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_file_line_and_key() {
+        let (good, _) = DEFAULT_CATALOG.split_once("[[office]]\nid = \"ukk-mempawah\"").unwrap();
+        assert!(load(good).is_ok());
+        let line_of = |text: &str, found: &str| {
+            let at = text.find(found).unwrap();
+            text[..at].lines().count().max(1) + usize::from(text[..at].ends_with('\n'))
+        };
+        for (from, to, key, message) in [
+            ("\"FRIDAY\"\ntime", "\"FRYDAY\"\ntime", "weekday", "`FRYDAY`: one of MONDAY, "),
+            ("\"14:00\"", "\"2 pm\"", "time", "`2 pm`: a time of day from 00:00 to 24:00 is allowed"),
+            ("weeks_ahead = 1", "weeks_ahead = 0", "weeks_ahead", "0: 1 to 26 is allowed"),
+            ("\"2026-12-25\"", "\"2026-02-30\"", "date", "`2026-02-30`: a calendar day"),
+            ("\"2027-01-01\"", "\"2026-12-25\"", "date", "holiday 2026-12-25 is there twice"),
+            ("\"kanim-pontianak\"", "\"Kanim\"", "id", "`Kanim`: a slug of 1 to 63"),
+            ("\"KANIM\"", "\"BANK\"", "kind", "`BANK`: one of KANIM, UKK, MPP is allowed"),
+            ("\"Asia/Pontianak\"", "\"Asia/Kalbar\"", "time_zone", "`Asia/Kalbar`: an IANA time zone"),
+            ("latitude = -0.0517", "latitude = -91.0", "latitude", "-91: -90 to 90 degrees are allowed"),
+            ("opening = \"weekly\"", "opening = \"daily\"", "opening", "no opening `daily`; there is weekly"),
+            (
+                "opening = \"weekly\"",
+                "opening = \"weekly\"\nparent = \"nobody\"",
+                "parent",
+                "parent `nobody` must be",
+            ),
+            ("\"ONE_DAY\"", "\"REGULAR\"", "lane", "lane REGULAR is there twice"),
+            ("places = 120", "places = -1", "places", "-1: 0 to 1000000 is allowed"),
+            ("places = 120", "seats = 120", "seats", "unknown field `seats`, expected one of"),
+            ("kind = \"KANIM\"", "kind = ", "kind", ""),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            let error = load(&bad).unwrap_err();
+            let changed = to.lines().last().unwrap();
+            let line = if to.contains('\n') && to.contains("FRYDAY") {
+                line_of(&bad, "weekday")
+            } else {
+                line_of(&bad, changed)
+            };
+            let line = if message.contains("2026-12-25 is there twice") {
+                line_of(&bad, "date = \"2026-12-25\"\nname = \"New")
+            } else {
+                line
+            };
+            let line = if message.contains("REGULAR is there") {
+                line_of(&bad, "lane = \"REGULAR\"\nplaces = 25")
+            } else {
+                line
+            };
+            let expected = format!("offices.toml:{line}: {key}: {message}");
+            assert!(error.starts_with(&expected), "expected {expected}\n   found {error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_catalogue_is_refused() {
+        assert!(load("").unwrap_err().contains("at least one [[office]]"));
+    }
+}

@@ -1,0 +1,203 @@
+//! From a log to a ledger that is ready to serve: replay, then what the catalogue and the calendar ask for.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kuota_domain::{
+    catalog::Catalog,
+    event::{Actor, Change, Event},
+    ledger::{CatalogConflict, Ledger, Misfit},
+    nik::NikKey,
+    time::UnixMillis,
+};
+use tracing::info;
+use uuid::Uuid;
+
+use super::LogWriter;
+use crate::{
+    log::{AppendError, Chain, EventLog, FORMAT, ReadError, decode_events},
+    telemetry::Metrics,
+};
+
+/// Service days that `--demo` opens.
+const DEMO_DAYS: usize = 5;
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// Why a server cannot start on a log.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// It cannot be read or is not understood.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It contradicts itself.
+    #[error("event {seq} of the log does not fit what comes before it: {misfit}")]
+    Misfit {
+        /// Number of the event.
+        seq: u64,
+        /// How.
+        misfit: Misfit,
+    },
+    /// It was written with another key.
+    #[error(
+        "the NIK key is not the one this log was written with: repeats and live registrations would be missed"
+    )]
+    NikKey,
+    /// The catalogue contradicts it.
+    #[error(transparent)]
+    Catalog(#[from] CatalogConflict),
+    /// It cannot be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The clock stands before the log's last instant.
+    #[error(
+        "the clock says {now_ms} ms, {behind_ms} ms before the last event of the log: set it right, or wait"
+    )]
+    Clock {
+        /// Now.
+        now_ms: i64,
+        /// Behind by.
+        behind_ms: i64,
+    },
+}
+
+/// A ledger with its log.
+#[derive(Debug)]
+pub struct Recovered {
+    /// State.
+    pub ledger: Ledger,
+    /// Where the log goes on.
+    pub writer: LogWriter,
+    /// The last instant in the log.
+    pub now: UnixMillis,
+    /// Events replayed.
+    pub events: u64,
+}
+
+/// Replays a log.
+///
+/// # Errors
+/// When the log is damaged, not understood, contradicts itself, or belongs to another key.
+pub fn recover(
+    mut log: Box<dyn EventLog>,
+    nik_key: &NikKey,
+    metrics: Arc<Metrics>,
+) -> Result<Recovered, BootError> {
+    let began = Instant::now();
+    let total = log.last_seq()?;
+    let (mut ledger, mut chain) = (Ledger::default(), Chain::default());
+    let mut now = UnixMillis::MIN;
+    let (mut misfit, mut told) = (None, Instant::now());
+    ledger.begin_replay();
+    let read = log.read(&mut |row| {
+        chain.follow(&row)?;
+        if row.format > FORMAT {
+            return Err(ReadError::NotUnderstood(format!(
+                "the log has format {}; this server knows format {FORMAT}: start a newer one",
+                row.format
+            )));
+        }
+        now = now.max(UnixMillis(row.now_ms));
+        let events = decode_events(&row.payload, UnixMillis(row.now_ms));
+        let events =
+            events.map_err(|error| ReadError::NotUnderstood(format!("event {}: {error}", row.first_seq)))?;
+        for (seq, event) in (row.first_seq..).zip(&events) {
+            if let Err(found) = ledger.apply(event) {
+                misfit = Some(BootError::Misfit { seq, misfit: found });
+                return Err(ReadError::Damaged("an event does not fit".into()));
+            }
+        }
+        if told.elapsed() > PROGRESS_EVERY {
+            told = Instant::now();
+            info!(events = row.last_seq, of = total, "replaying the log");
+        }
+        Ok(())
+    });
+    if let Some(misfit) = misfit {
+        return Err(misfit);
+    }
+    read?;
+    ledger.end_replay();
+    let identity = ledger.identity();
+    if identity.is_some_and(|identity| identity.nik_key_check != nik_key.check_value(identity.log_id)) {
+        return Err(BootError::NikKey);
+    }
+    metrics.replayed(began.elapsed());
+    let events = chain.last_seq();
+    Ok(Recovered { ledger, writer: LogWriter::new(log, chain, metrics), now, events })
+}
+
+impl Recovered {
+    /// Opens an empty log.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open_log(&mut self, nik_key: &NikKey, now: UnixMillis) -> Result<(), BootError> {
+        if self.ledger.identity().is_some() {
+            return Ok(());
+        }
+        let log_id = Uuid::new_v4().as_u128();
+        let nik_key_check = nik_key.check_value(log_id);
+        self.write(vec![Change::LogOpened { log_id, format: FORMAT, nik_key_check }], ("start", ""), now)
+    }
+
+    /// Brings the ledger in line with the catalogue and the calendar.
+    ///
+    /// # Errors
+    /// When the catalogue would take something away, or the log cannot be written.
+    pub fn apply_catalog(&mut self, catalog: &Catalog, now: UnixMillis) -> Result<(), BootError> {
+        let changes = self.ledger.reconcile(catalog)?;
+        self.write(changes, ("catalogue", ""), now)?;
+        self.catch_up(now)
+    }
+
+    /// Writes everything that is due.
+    fn catch_up(&mut self, now: UnixMillis) -> Result<(), BootError> {
+        while self.ledger.next_due() <= now {
+            let changes = self.ledger.due(now);
+            self.write(changes, ("schedule", ""), now)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the next five service days at once.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn open_demo(&mut self, now: UnixMillis) -> Result<(), BootError> {
+        let changes = self.ledger.open_now(DEMO_DAYS, now);
+        self.write(changes, ("--demo", "one-off opening of the next five service days"), now)
+    }
+
+    /// Refuses a clock that would make the log run backwards.
+    ///
+    /// # Errors
+    /// When it stands before the log's last instant by more than a drift that is put up with.
+    pub fn check_clock(&self, now: UnixMillis) -> Result<(), BootError> {
+        let behind_ms = self.now.0.saturating_sub(now.0);
+        let tolerated = self.now == UnixMillis::MIN || behind_ms <= crate::clock::DRIFT_MAX_MS;
+        if tolerated { Ok(()) } else { Err(BootError::Clock { now_ms: now.0, behind_ms }) }
+    }
+
+    fn write(
+        &mut self,
+        changes: Vec<Change>,
+        (subject, reason): (&str, &str),
+        now: UnixMillis,
+    ) -> Result<(), BootError> {
+        self.now = self.now.max(now);
+        let event =
+            |change| Event { at: self.now, actor: Actor::system(subject), reason: reason.into(), change };
+        let events: Vec<Event> = changes.into_iter().map(event).collect();
+        for batch in events.chunks(super::BATCH_COMMANDS_MAX) {
+            self.writer.append(batch, self.now)?;
+            self.ledger.begin_replay();
+            for (seq, event) in (self.writer.chain.last_seq() - batch.len() as u64 + 1..).zip(batch) {
+                self.ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
+            }
+            self.ledger.end_replay();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! Which offices and slots there are: an immutable snapshot that calls read without a lock, replaced by the ledger's
+//! thread when something is added.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use kuota_domain::{
+    calendar::{Holidays, ServiceDay, WeeklyOpening},
+    catalog::Office,
+    gate::SlotGate,
+    ids::{OfficeId, OfficeNumber},
+    refusal::Refusal,
+    slot::{Lane, SlotKey},
+    time::UnixMillis,
+};
+
+type DayGates = [Option<Arc<SlotGate>>; Lane::ALL.len()];
+
+/// Every office with its slots.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    numbers: Arc<HashMap<OfficeId, OfficeNumber>>,
+    offices: Vec<Arc<OfficeEntry>>,
+    pub(super) holidays: Arc<Holidays>,
+}
+
+/// One office with its slots.
+#[derive(Clone, Debug)]
+pub struct OfficeEntry {
+    /// What it is.
+    pub office: Arc<Office>,
+    /// Whether it is still in the catalogue.
+    pub open: bool,
+    rule: Option<WeeklyOpening>,
+    days: BTreeMap<ServiceDay, DayGates>,
+}
+
+impl Directory {
+    /// The office of that id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<(OfficeNumber, &Arc<OfficeEntry>)> {
+        let number = *self.numbers.get(id)?;
+        Some((number, self.office(number)?))
+    }
+
+    /// The office of that number.
+    #[must_use]
+    pub fn office(&self, number: OfficeNumber) -> Option<&Arc<OfficeEntry>> {
+        self.offices.get(number.index())
+    }
+
+    /// Every office, by number.
+    pub fn offices(&self) -> impl Iterator<Item = (OfficeNumber, &Arc<OfficeEntry>)> {
+        (0..).map(OfficeNumber).zip(&self.offices)
+    }
+
+    /// Why there is no slot of that name.
+    #[must_use]
+    pub fn why_unscheduled(&self, entry: &OfficeEntry, slot: SlotKey, now: UnixMillis) -> Refusal {
+        entry.office.why_unscheduled(entry.rule.as_ref(), &self.holidays, (slot.lane, slot.day), now)
+    }
+
+    pub(super) fn set_office(
+        &mut self,
+        number: OfficeNumber,
+        office: &Arc<Office>,
+        rule: Option<&WeeklyOpening>,
+        open: bool,
+    ) {
+        let rule = rule.cloned();
+        if let Some(entry) = self.offices.get_mut(number.index()) {
+            let days = entry.days.clone();
+            *entry = Arc::new(OfficeEntry { office: office.clone(), open, rule, days });
+        } else {
+            let entry = OfficeEntry { office: office.clone(), open, rule, days: BTreeMap::new() };
+            self.offices.push(Arc::new(entry));
+            Arc::make_mut(&mut self.numbers).insert(office.id.clone(), number);
+        }
+    }
+
+    pub(super) fn add_slot(&mut self, slot: SlotKey, gate: &Arc<SlotGate>) {
+        if let Some(entry) = self.offices.get_mut(slot.office.index()) {
+            let day = Arc::make_mut(entry).days.entry(slot.day).or_default();
+            day[slot.lane.index()] = Some(gate.clone());
+        }
+    }
+
+    pub(super) fn drop_day(&mut self, office: OfficeNumber, day: ServiceDay) {
+        if let Some(entry) = self.offices.get_mut(office.index()) {
+            Arc::make_mut(entry).days.remove(&day);
+        }
+    }
+}
+
+impl OfficeEntry {
+    /// The gate of a slot.
+    #[must_use]
+    pub fn gate(&self, day: ServiceDay, lane: Lane) -> Option<&Arc<SlotGate>> {
+        self.days.get(&day)?[lane.index()].as_ref()
+    }
+
+    /// Slots from a day on, in order.
+    pub fn slots_from(&self, day: ServiceDay) -> impl Iterator<Item = (ServiceDay, Lane, &Arc<SlotGate>)> {
+        self.days.range(day..).flat_map(|(day, gates)| {
+            Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, gates[lane.index()].as_ref()?)))
+        })
+    }
+}

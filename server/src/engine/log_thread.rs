@@ -1,0 +1,73 @@
+//! The log's thread: takes one batch at a time, encodes it, appends it durably, says how it went.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use kuota_domain::{event::Event, time::UnixMillis};
+use uuid::Uuid;
+
+use crate::{
+    log::{AppendError, Chain, EventLog, FORMAT, encode_events},
+    telemetry::Metrics,
+};
+
+/// A log with the place where it ends.
+#[derive(Debug)]
+pub struct LogWriter {
+    pub(super) log: Box<dyn EventLog>,
+    pub(super) chain: Chain,
+    pub(super) writer: u128,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl LogWriter {
+    /// Continues a log from the end of its chain.
+    #[must_use]
+    pub fn new(log: Box<dyn EventLog>, chain: Chain, metrics: Arc<Metrics>) -> Self {
+        Self { log, chain, writer: Uuid::new_v4().as_u128(), metrics }
+    }
+
+    /// Appends one batch; when it returns `Ok`, no crash loses it.
+    pub(super) fn append(&mut self, events: &[Event], now: UnixMillis) -> Result<(), AppendError> {
+        let began = Instant::now();
+        let ids = (Uuid::new_v4().as_u128(), self.writer);
+        let row = self.chain.seal(events.len() as u64, encode_events(events, now), ids, (FORMAT, now.0));
+        self.log.append(&row)?;
+        self.chain.follow(&row).map_err(|fault| AppendError::Broken(fault.to_string()))?;
+        self.metrics.committed(events.len(), began.elapsed(), self.log.size_bytes());
+        Ok(())
+    }
+}
+
+/// A batch on its way to the log.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) events: Arc<[Event]>,
+    pub(super) now: UnixMillis,
+}
+
+/// The ledger's end of the log's thread. Dropping it ends the thread after its last batch.
+#[derive(Debug)]
+pub(super) struct LogThread {
+    pub(super) batches: Sender<Sealed>,
+    pub(super) results: Receiver<Result<(), AppendError>>,
+    pub(super) thread: JoinHandle<()>,
+}
+
+pub(super) fn spawn(mut writer: LogWriter) -> std::io::Result<LogThread> {
+    let (batches, incoming) = bounded::<Sealed>(1);
+    let (outgoing, results) = bounded(1);
+    let thread = thread::Builder::new().name("kuota-log".into()).spawn(move || {
+        for batch in incoming {
+            let result = writer.append(&batch.events, batch.now);
+            if outgoing.send(result).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(LogThread { batches, results, thread })
+}

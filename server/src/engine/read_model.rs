@@ -1,0 +1,46 @@
+//! What callers see: committed state, for concurrent readers. The ledger's thread writes it, after the commit only.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use kuota_domain::{code::BookingCode, ids::RegistrationId, registration::Registration};
+
+use super::{applicants::Applicants, directory::Directory, requests::Requests};
+
+#[derive(Debug, Default)]
+pub(super) struct ReadModel {
+    pub(super) directory: ArcSwap<Directory>,
+    pub(super) requests: Requests,
+    pub(super) applicants: Applicants,
+    registrations: DashMap<RegistrationId, Arc<Registration>>,
+    codes: DashMap<BookingCode, RegistrationId>,
+}
+
+impl ReadModel {
+    pub(super) fn registration(&self, id: RegistrationId) -> Option<Arc<Registration>> {
+        self.registrations.get(&id).map(|found| found.clone())
+    }
+
+    pub(super) fn by_code(&self, code: BookingCode) -> Option<Arc<Registration>> {
+        let id = *self.codes.get(&code)?;
+        self.registration(id)
+    }
+
+    pub(super) fn registrations(&self) -> usize {
+        self.registrations.len()
+    }
+
+    /// A registration, new or changed. Its applicants and the request map follow, then the slot's word.
+    pub(super) fn put(&self, registration: &Arc<Registration>) {
+        self.codes.insert(registration.code, registration.id);
+        self.registrations.insert(registration.id, registration.clone());
+    }
+
+    pub(super) fn forget(&self, registration: &Registration) {
+        self.applicants.ends(registration);
+        self.requests.forget(registration.request);
+        self.codes.remove(&registration.code);
+        self.registrations.remove(&registration.id);
+    }
+}

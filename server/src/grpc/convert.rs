@@ -1,0 +1,186 @@
+//! Messages to domain values and back. Parses at the door: inside, an ill-formed value cannot exist.
+
+use kuota_api::v1;
+use kuota_domain::{
+    calendar::ServiceDay,
+    code::BookingCode,
+    ids::{CallerNumber, RegistrationId, RequestKey},
+    limits::{PARTY_MAX, REASON_CHARS_MAX, REFERENCE_CHARS_MAX},
+    nik::Nik,
+    registration::{Registration, RegistrationState},
+    slot::Lane,
+    time::UnixMillis,
+};
+use tonic::Status;
+use tonic_types::FieldViolation;
+use uuid::Uuid;
+use zeroize::Zeroize;
+
+use super::status::invalid;
+use crate::engine::{Durability, Granted, Key, Wish};
+
+const UUID_ALLOWED: &str = "a UUID, as 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f, is allowed";
+
+/// Collects what is wrong with a request, so that one answer names every field.
+#[derive(Default)]
+pub(super) struct Violations(Vec<FieldViolation>);
+
+impl Violations {
+    pub(super) fn add(&mut self, field: impl Into<String>, allowed: impl Into<String>) {
+        self.0.push(FieldViolation::new(field, allowed));
+    }
+
+    /// The value, or a note that the field is wrong.
+    pub(super) fn take<T, E: ToString>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
+        value.map_err(|error| self.add(field, error.to_string())).ok()
+    }
+
+    pub(super) fn check(self) -> Result<(), Status> {
+        if self.0.is_empty() { Ok(()) } else { Err(invalid(self.0)) }
+    }
+}
+
+/// Reads a wish for places.
+pub(super) fn wish(request: v1::RegisterRequest, caller: CallerNumber) -> Result<Wish, Status> {
+    let mut violations = Violations::default();
+    let request_id = violations.take("request_id", uuid(&request.request_id));
+    if request.office_id.is_empty() {
+        violations.add("office_id", "the id of an office, as ListOffices names it, is required");
+    }
+    let day = violations.take("service_date", ServiceDay::parse(&request.service_date));
+    let lane = violations.take("lane", lane(request.lane));
+    let durability = violations.take("durability", durability(request.durability));
+    let party = party(request.applicants, &mut violations);
+    violations.check()?;
+    match (request_id, day, lane, durability) {
+        (Some(request_id), Some(day), Some(lane), Some(durability)) => {
+            Ok(Wish { caller, request_id, office: request.office_id, day, lane, party, durability })
+        }
+        _ => Err(invalid(Vec::new())),
+    }
+}
+
+fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Nik, Box<str>)> {
+    if applicants.is_empty() || applicants.len() > PARTY_MAX {
+        violations.add("applicants", format!("1 to {PARTY_MAX} applicants are allowed"));
+    }
+    let mut party = Vec::with_capacity(applicants.len().min(PARTY_MAX));
+    let mut digits: Vec<String> = Vec::with_capacity(party.capacity());
+    for (index, applicant) in applicants.into_iter().take(PARTY_MAX).enumerate() {
+        if applicant.reference.chars().count() > REFERENCE_CHARS_MAX {
+            let field = format!("applicants[{index}].reference");
+            violations.add(field, format!("up to {REFERENCE_CHARS_MAX} characters are allowed"));
+        }
+        let field = format!("applicants[{index}].nik");
+        if let Some(first) = digits.iter().position(|other| *other == applicant.nik) {
+            violations
+                .add(field.clone(), format!("no NIK twice in a party: the same as applicants[{first}]"));
+        }
+        if let Some(nik) = violations.take(&field, Nik::parse(&applicant.nik)) {
+            party.push((nik, applicant.reference.into()));
+        }
+        digits.push(applicant.nik);
+    }
+    // INV-10: the digits do not outlive the call.
+    digits.iter_mut().for_each(Zeroize::zeroize);
+    party
+}
+
+/// Reads the key of a look-up.
+pub(super) fn key(request: v1::GetRegistrationRequest, caller: CallerNumber) -> Result<Key, Status> {
+    use v1::get_registration_request::Key as Asked;
+    let mut violations = Violations::default();
+    let key = match request.key {
+        None => {
+            violations.add("key", "one of id, code and request_id is required");
+            None
+        }
+        Some(Asked::Id(id)) => violations.take("id", uuid(&id)).map(|id| Key::Id(RegistrationId(id))),
+        Some(Asked::Code(code)) => violations.take("code", BookingCode::parse(&code)).map(Key::Code),
+        Some(Asked::RequestId(id)) => {
+            violations.take("request_id", uuid(&id)).map(|id| Key::Request(RequestKey { caller, id }))
+        }
+    };
+    violations.check()?;
+    key.ok_or_else(|| invalid(Vec::new()))
+}
+
+/// Reads a wish to give places back.
+pub(super) fn cancellation(request: &v1::CancelRequest) -> Result<RegistrationId, Status> {
+    let mut violations = Violations::default();
+    let id = violations.take("id", uuid(&request.id));
+    if request.reason.chars().count() > REASON_CHARS_MAX {
+        violations.add("reason", format!("up to {REASON_CHARS_MAX} characters are allowed"));
+    }
+    violations.check()?;
+    id.map(RegistrationId).ok_or_else(|| invalid(Vec::new()))
+}
+
+fn uuid(text: &str) -> Result<u128, &'static str> {
+    let uuid = Uuid::try_parse(text).map_err(|_| UUID_ALLOWED)?;
+    if uuid.is_nil() { Err("a UUID other than the nil UUID is allowed") } else { Ok(uuid.as_u128()) }
+}
+
+/// Reads a lane; unspecified is none.
+pub(super) fn lane(lane: i32) -> Result<Lane, &'static str> {
+    match v1::Lane::try_from(lane) {
+        Ok(v1::Lane::Regular) => Ok(Lane::Regular),
+        Ok(v1::Lane::OneDay) => Ok(Lane::OneDay),
+        Ok(v1::Lane::Priority) => Ok(Lane::Priority),
+        Ok(v1::Lane::Unspecified) | Err(_) => Err("LANE_REGULAR, LANE_ONE_DAY or LANE_PRIORITY is required"),
+    }
+}
+
+fn durability(durability: i32) -> Result<Durability, &'static str> {
+    match v1::Durability::try_from(durability) {
+        Ok(v1::Durability::Unspecified | v1::Durability::Durable) => Ok(Durability::Durable),
+        Ok(v1::Durability::Accepted) => Ok(Durability::Accepted),
+        Err(_) => Err("DURABILITY_DURABLE or DURABILITY_ACCEPTED is allowed"),
+    }
+}
+
+/// The API's name of a lane.
+pub(super) const fn lane_of(lane: Lane) -> v1::Lane {
+    match lane {
+        Lane::Regular => v1::Lane::Regular,
+        Lane::OneDay => v1::Lane::OneDay,
+        Lane::Priority => v1::Lane::Priority,
+    }
+}
+
+/// The API's form of an instant.
+pub(super) fn timestamp(at: UnixMillis) -> prost_types::Timestamp {
+    let nanos = i32::try_from(at.0.rem_euclid(1_000) * 1_000_000).unwrap_or(0);
+    prost_types::Timestamp { seconds: at.0.div_euclid(1_000), nanos }
+}
+
+/// The API's form of a registration.
+pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registration {
+    let registration: &Registration = &granted.registration;
+    v1::Registration {
+        id: Uuid::from_u128(registration.id.0).to_string(),
+        code: registration.code.to_string(),
+        request_id: Uuid::from_u128(registration.request.id).to_string(),
+        office_id,
+        service_date: registration.slot.day.to_string(),
+        lane: lane_of(registration.slot.lane).into(),
+        state: match registration.state {
+            RegistrationState::Confirmed => v1::RegistrationState::Confirmed,
+            RegistrationState::Cancelled => v1::RegistrationState::Cancelled,
+        }
+        .into(),
+        queue_number: registration.queue_number,
+        durable: Some(granted.durable),
+        applicants: registration
+            .applicants
+            .iter()
+            .map(|applicant| v1::RegisteredApplicant {
+                nik_last_four: format!("{:04}", applicant.last_four),
+                reference: applicant.reference.to_string(),
+            })
+            .collect(),
+        create_time: Some(timestamp(registration.created)),
+        update_time: Some(timestamp(registration.updated)),
+        cancel_reason: registration.cancel_reason.to_string(),
+    }
+}

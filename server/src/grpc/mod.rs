@@ -1,0 +1,141 @@
+//! The gRPC edge: decode, call the engine, encode. Decides nothing.
+
+mod availability;
+mod convert;
+mod metrics_layer;
+mod office;
+mod paging;
+mod registration;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use kuota_api::v1::{
+    availability_service_server::AvailabilityServiceServer, office_service_server::OfficeServiceServer,
+    registration_service_server::RegistrationServiceServer,
+};
+use tokio::net::TcpListener;
+use tonic::transport::{Server, server::TcpIncoming};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
+
+use self::metrics_layer::MetricsLayer;
+use crate::{engine::Engine, telemetry::Metrics};
+
+/// Bytes of one request: a party of five is under 1 KiB.
+const REQUEST_BYTES_MAX: usize = 64 * 1_024;
+/// Calls under way on one connection.
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Streams a peer may have us reset before it is cut off (RUSTSEC-2024-0003).
+const LOCAL_RESETS_MAX: usize = 1_024;
+const HEADER_LIST_BYTES_MAX: u32 = 16 * 1_024;
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The services other systems call.
+pub struct Services {
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+    health: HealthReporter,
+}
+
+/// The services over one engine.
+#[derive(Clone, Debug)]
+struct Api {
+    engine: Arc<Engine>,
+}
+
+impl Services {
+    /// Services over an engine; not serving until said.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>) -> Self {
+        Self { engine, metrics, health: HealthReporter::new() }
+    }
+
+    /// Says to whoever asks whether calls are welcome.
+    pub async fn set_serving(&self, serving: bool) {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in
+            ["", "kuota.v1.RegistrationService", "kuota.v1.OfficeService", "kuota.v1.AvailabilityService"]
+        {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+
+    /// Serves the API, health and reflection until `shutdown`.
+    ///
+    /// # Errors
+    /// When the transport fails, or the descriptors are broken.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let api = Api { engine: self.engine.clone() };
+        builder()
+            .layer(MetricsLayer::new(&self.metrics))
+            .add_service(self.health())
+            .add_service(descriptors().build_v1()?)
+            .add_service(descriptors().build_v1alpha()?)
+            .add_service(
+                RegistrationServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX),
+            )
+            .add_service(OfficeServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .add_service(AvailabilityServiceServer::new(api).max_decoding_message_size(REQUEST_BYTES_MAX))
+            .serve_with_incoming_shutdown(incoming(listener), shutdown)
+            .await?;
+        Ok(())
+    }
+
+    /// Serves operators until `shutdown`: health and reflection, with a way around the crowd.
+    ///
+    /// # Errors
+    /// When the transport fails, or the descriptors are broken.
+    pub async fn serve_admin(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        builder()
+            .add_service(self.health())
+            .add_service(descriptors().build_v1()?)
+            .add_service(descriptors().build_v1alpha()?)
+            .serve_with_incoming_shutdown(incoming(listener), shutdown)
+            .await?;
+        Ok(())
+    }
+
+    fn health(&self) -> HealthServer<HealthService> {
+        HealthServer::new(HealthService::from_health_reporter(self.health.clone()))
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+fn builder() -> Server {
+    Server::builder()
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
+        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+}
+
+/// Options of sockets belong here: the server ignores its own when it is given connections.
+fn incoming(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_EVERY))
+}
+
+fn descriptors() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(kuota_api::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}

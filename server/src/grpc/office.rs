@@ -1,0 +1,66 @@
+//! `OfficeService`.
+
+use kuota_api::v1::{self, office_service_server::OfficeService};
+use kuota_domain::catalog::{Office, OfficeKind};
+use tonic::{Request, Response, Status};
+
+use super::{
+    Api,
+    convert::{Violations, lane_of},
+    paging::{fingerprint, page, token},
+};
+
+const PAGE_MAX: usize = 1_000;
+
+#[tonic::async_trait]
+impl OfficeService for Api {
+    async fn list_offices(
+        &self,
+        request: Request<v1::ListOfficesRequest>,
+    ) -> Result<Response<v1::ListOfficesResponse>, Status> {
+        let request = request.into_inner();
+        let query = fingerprint("offices");
+        let mut violations = Violations::default();
+        let asked = (request.page_size, request.page_token.as_str());
+        let page = page(asked, (PAGE_MAX, PAGE_MAX), query, &mut violations);
+        violations.check()?;
+
+        let directory = self.engine.directory();
+        let first = page.after.map_or(0, |after| u128::from_be_bytes(after).saturating_add(1));
+        let mut rest =
+            directory.offices().filter(|(number, entry)| entry.open && u128::from(number.0) >= first);
+        let taken: Vec<_> = rest.by_ref().take(page.size).collect();
+        let last = taken.last().map(|(number, _)| u128::from(number.0).to_be_bytes());
+        let next_page_token =
+            last.filter(|_| rest.next().is_some()).map_or_else(String::new, |last| token(query, last));
+        let offices = taken.into_iter().map(|(_, entry)| office(&entry.office)).collect();
+        let server_time = self.server_time();
+        Ok(Response::new(v1::ListOfficesResponse { offices, next_page_token, server_time }))
+    }
+}
+
+fn office(office: &Office) -> v1::Office {
+    let kind = match office.kind {
+        OfficeKind::Kanim => v1::OfficeKind::Kanim,
+        OfficeKind::Ukk => v1::OfficeKind::Ukk,
+        OfficeKind::Mpp => v1::OfficeKind::Mpp,
+    };
+    v1::Office {
+        id: office.id.to_string(),
+        name: office.name.to_string(),
+        kind: kind.into(),
+        parent_id: office.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        time_zone: office.zone.name().to_owned(),
+        latitude: f64::from(office.latitude_e6) / 1e6,
+        longitude: f64::from(office.longitude_e6) / 1e6,
+        lanes: office
+            .lanes
+            .iter()
+            .map(|offer| v1::OfficeLane {
+                lane: lane_of(offer.lane).into(),
+                daily_places: offer.places,
+                source: offer.source.to_string(),
+            })
+            .collect(),
+    }
+}

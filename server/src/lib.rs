@@ -1,0 +1,16 @@
+//! The Kuota server: hands out scarce appointments at a scheduled opening, exactly, fairly and fast.
+//!
+//! Three rooms: the **gate** lets about as many asks through as there are places, the **ledger** alone decides, the
+//! **log** is the only truth. ARCHITECTURE.md has the map and the invariants.
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod data_dir;
+pub mod engine;
+pub mod exit;
+pub mod grpc;
+pub mod log;
+pub mod telemetry;
+pub mod verify;

@@ -1,0 +1,214 @@
+//! The log in one SQLite file: a row a batch, no secondary index, WAL, synced at every commit.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+
+use super::{AppendError, EventLog, ReadError, Row, WalReport, wal};
+
+/// Marks the file as ours: "Kuot".
+const APPLICATION_ID: i32 = 0x4B75_6F74;
+const SCHEMA_VERSION: i32 = 1;
+/// Versions before it can corrupt a database when the WAL is reset: <https://sqlite.org/wal.html#walresetbug>.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Pages of 4 KiB in the WAL before they are moved to the file.
+const CHECKPOINT_PAGES: u32 = 4_096;
+const BUSY_TIMEOUT_MS: u32 = 5_000;
+
+const SCHEMA: &str = "
+    CREATE TABLE batches (
+        first_seq   INTEGER PRIMARY KEY,
+        last_seq    INTEGER NOT NULL,
+        batch_id    BLOB NOT NULL,
+        prev_digest BLOB NOT NULL,
+        digest      BLOB NOT NULL,
+        format      INTEGER NOT NULL,
+        writer      BLOB NOT NULL,
+        now_ms      INTEGER NOT NULL,
+        payload     BLOB NOT NULL
+    ) STRICT;";
+const INSERT: &str = "INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const SELECT: &str =
+    "SELECT first_seq, last_seq, batch_id, prev_digest, digest, format, writer, now_ms, payload
+    FROM batches WHERE first_seq > ?1 ORDER BY first_seq LIMIT ?2";
+const LAST_SEQ: &str = "SELECT coalesce((SELECT last_seq FROM batches ORDER BY first_seq DESC LIMIT 1), 0)";
+/// Rows read in one transaction: a long read would keep the WAL from being reset.
+const ROWS_PER_READ: u32 = 256;
+
+/// How a log is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Bytes the file may grow to; then it is full. `None`: as far as the disk goes.
+    pub size_max_bytes: Option<u64>,
+}
+
+/// A log in a file, with its one writer.
+#[derive(Debug)]
+pub struct SqliteLog {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl SqliteLog {
+    /// Opens the log, or makes an empty one, and says what of an unfinished write was dropped.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no log, or is damaged.
+    pub fn open(path: &Path, options: LogOptions) -> Result<(Self, WalReport), ReadError> {
+        if rusqlite::version_number() < SQLITE_VERSION_MIN {
+            let version = rusqlite::version();
+            return Err(ReadError::NotUnderstood(format!(
+                "SQLite {version} can corrupt logs; build with a newer one"
+            )));
+        }
+        let report = wal::inspect(path).map_err(|error| ReadError::Storage(error.to_string()))?;
+        if let Some(damage) = report.damage() {
+            return Err(ReadError::Damaged(damage));
+        }
+        let connection = Connection::open(path).map_err(|error| unreadable(&error))?;
+        prepare(&connection).map_err(|error| unreadable(&error))?;
+        recognise(&connection)?;
+        if let Some(bytes) = options.size_max_bytes {
+            let pages = i64::try_from(bytes / 4_096).unwrap_or(i64::MAX).max(1);
+            connection.pragma_update(None, "max_page_count", pages).map_err(|error| unreadable(&error))?;
+        }
+        Ok((Self { connection, path: path.to_owned() }, report))
+    }
+
+    fn insert(&self, row: &Row) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached(INSERT)?;
+        insert.execute(params![
+            row.first_seq.cast_signed(),
+            row.last_seq.cast_signed(),
+            row.batch_id.to_be_bytes(),
+            row.prev_digest,
+            row.digest,
+            row.format,
+            row.writer.to_be_bytes(),
+            row.now_ms,
+            row.payload,
+        ])?;
+        Ok(())
+    }
+
+    fn classify(&self, error: &rusqlite::Error) -> AppendError {
+        let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        // The statement was its own transaction: with autocommit on again, it is rolled back.
+        if full && self.connection.is_autocommit() {
+            AppendError::Full
+        } else {
+            AppendError::Broken(error.to_string())
+        }
+    }
+}
+
+impl EventLog for SqliteLog {
+    fn append(&mut self, row: &Row) -> Result<(), AppendError> {
+        // A single statement commits by itself: WAL with synchronous=FULL syncs before `execute` returns (INV-4).
+        self.insert(row).map_err(|error| self.classify(&error))
+    }
+
+    fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+        read_all(&self.connection, visit)
+    }
+
+    fn last_seq(&mut self) -> Result<u64, ReadError> {
+        let last = self.connection.query_row(LAST_SEQ, [], |row| row.get::<_, i64>(0));
+        Ok(last.map_err(|error| unreadable(&error))?.cast_unsigned())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        size(&self.path) + size(&wal::path_of(&self.path))
+    }
+}
+
+/// Reads a log that may have a writer at the same time.
+///
+/// # Errors
+/// When the file cannot be read, is no log, or `visit` fails.
+pub fn read_rows(path: &Path, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+    // A reader of a WAL database needs its shared memory, and so write access to the directory.
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|error| unreadable(&error))?;
+    connection
+        .busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))
+        .map_err(|error| unreadable(&error))?;
+    connection.pragma_update(None, "query_only", true).map_err(|error| unreadable(&error))?;
+    recognise(&connection)?;
+    read_all(&connection, visit)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+    connection.pragma_update(None, "page_size", 4_096)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application_id == 0 && tables == 0 {
+        connection.execute_batch(&format!(
+            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        ))?;
+    }
+    Ok(())
+}
+
+fn recognise(connection: &Connection) -> Result<(), ReadError> {
+    let value = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let application_id = value("application_id").map_err(|error| unreadable(&error))?;
+    let version = value("user_version").map_err(|error| unreadable(&error))?;
+    if application_id != APPLICATION_ID {
+        return Err(ReadError::NotUnderstood("the file is an SQLite database, but no log of Kuota".into()));
+    }
+    if version != SCHEMA_VERSION {
+        return Err(ReadError::NotUnderstood(format!(
+            "the log has layout {version}; this server knows layout {SCHEMA_VERSION}: start a newer one"
+        )));
+    }
+    Ok(())
+}
+
+fn read_all(
+    connection: &Connection,
+    visit: &mut dyn FnMut(Row) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut select = connection.prepare(SELECT).map_err(|error| unreadable(&error))?;
+    let mut after = i64::MIN;
+    loop {
+        let mut rows = select.query(params![after, ROWS_PER_READ]).map_err(|error| unreadable(&error))?;
+        let mut found = false;
+        while let Some(row) = rows.next().map_err(|error| unreadable(&error))? {
+            let row = row_of(row).map_err(|error| unreadable(&error))?;
+            after = row.first_seq.cast_signed();
+            found = true;
+            visit(row)?;
+        }
+        if !found {
+            return Ok(());
+        }
+    }
+}
+
+fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        first_seq: row.get::<_, i64>(0)?.cast_unsigned(),
+        last_seq: row.get::<_, i64>(1)?.cast_unsigned(),
+        batch_id: u128::from_be_bytes(row.get(2)?),
+        prev_digest: row.get(3)?,
+        digest: row.get(4)?,
+        format: row.get(5)?,
+        writer: u128::from_be_bytes(row.get(6)?),
+        now_ms: row.get(7)?,
+        payload: row.get(8)?,
+    })
+}
+
+fn unreadable(error: &rusqlite::Error) -> ReadError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => ReadError::Damaged(error.to_string()),
+        Some(ErrorCode::NotADatabase) => ReadError::NotUnderstood("the file is no log of Kuota".into()),
+        _ => ReadError::Storage(error.to_string()),
+    }
+}

@@ -1,0 +1,207 @@
+//! The command line of the server.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use kuota_server::{
+    app::App,
+    clock::SystemClock,
+    config::{Settings, Source},
+    data_dir::log_path,
+    exit::Exit,
+    telemetry::{LogTarget, subscriber},
+    verify::verify,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
+
+const EXAMPLES: &str = "\
+Examples:
+  kuota-server --demo                    the next five service days of West Kalimantan, open at once
+  kuota-server --config kuota.toml       settings from a file; flags and KUOTA_… come before it
+  kuota-server check --config kuota.toml
+  kuota-server verify --data ./data      exit 1 when the log breaks an invariant
+  kuota-server health                    exit 1 when nobody serves
+
+Exit codes: 0 clean stop, 1 verify or health says no, 64 bad usage or configuration, 70 an invariant is broken,
+74 the log cannot be read or written.";
+
+/// Hands out scarce appointments at a scheduled opening: exactly, fairly and fast.
+#[derive(Parser)]
+#[command(name = "kuota-server", version, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    /// File of settings in TOML; its keys are the long flags with _ for -.
+    #[arg(long, global = true, env = "KUOTA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    source: Source,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Command {
+    /// Validates settings and catalogue and prints what would be used.
+    Check,
+    /// Checks the log's hash chain and invariants, also while a server runs, and prints one JSON object.
+    Verify,
+    /// Asks a running server, at the address in --listen, whether it serves.
+    Health,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // Nothing is left to do when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(if asked { Exit::Clean.code() } else { Exit::Usage.code() });
+        }
+    };
+    let settings = match Settings::load(cli.source, cli.config.as_deref()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
+    let exit = match cli.command {
+        None => serve(&settings),
+        Some(Command::Check) => check(&settings),
+        Some(Command::Verify) => verify_log(&settings),
+        Some(Command::Health) => health(&settings),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn fail(exit: Exit, error: &dyn std::fmt::Display) -> ExitCode {
+    complain(error);
+    ExitCode::from(exit.code())
+}
+
+fn complain(error: &dyn std::fmt::Display) {
+    eprintln!("{}: {error}", Cli::command().get_name());
+}
+
+fn serve(settings: &Settings) -> Exit {
+    match subscriber(&settings.log_level, settings.log_format, &LogTarget::Stderr) {
+        Ok(subscriber) => {
+            if tracing::subscriber::set_global_default(subscriber).is_err() {
+                complain(&"log lines are set up twice");
+            }
+        }
+        Err(error) => {
+            complain(&error);
+            return Exit::Usage;
+        }
+    }
+    let app = match App::start(settings, Arc::new(SystemClock::default()), None) {
+        Ok(app) => app,
+        Err(error) => {
+            complain(&error);
+            return error.exit();
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.threads)
+        .thread_name("kuota-rpc")
+        .enable_all()
+        .build();
+    let served = runtime.and_then(|runtime| runtime.block_on(async { app.run(terminated()?).await }));
+    served.unwrap_or_else(|error| {
+        complain(&error);
+        Exit::Log
+    })
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn check(settings: &Settings) -> Exit {
+    let catalog = match settings.catalog.load() {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            complain(&error);
+            return Exit::Usage;
+        }
+    };
+    if let Err(error) = subscriber(&settings.log_level, settings.log_format, &LogTarget::Stderr) {
+        complain(&error);
+        return Exit::Usage;
+    }
+    let places: u64 =
+        catalog.offices.iter().flat_map(|office| &office.lanes).map(|offer| u64::from(offer.places)).sum();
+    println!("listen        {}", settings.listen);
+    println!("admin_listen  {}", settings.admin_listen);
+    println!("http_listen   {}", settings.http_listen);
+    println!("data          {}", settings.data.display());
+    println!("threads       {}", settings.threads);
+    println!("catalog       {}", settings.catalog);
+    println!(
+        "              {} offices, {places} places a day, {} openings, {} holidays",
+        catalog.offices.len(),
+        catalog.openings.len(),
+        catalog.holidays.len()
+    );
+    println!("ok");
+    Exit::Clean
+}
+
+fn verify_log(settings: &Settings) -> Exit {
+    let path = log_path(&settings.data);
+    let verdict = match verify(&path) {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            complain(&format_args!("{}: {error}", path.display()));
+            return Exit::Log;
+        }
+    };
+    match serde_json::to_string_pretty(&verdict) {
+        Ok(json) => println!("{json}"),
+        Err(error) => complain(&error),
+    }
+    if verdict.ok {
+        return Exit::Clean;
+    }
+    for fault in &verdict.faults {
+        complain(fault);
+    }
+    Exit::No
+}
+
+fn health(settings: &Settings) -> Exit {
+    let ask = async {
+        let endpoint = tonic::transport::Endpoint::try_from(format!("http://{}", settings.listen))?;
+        let channel = endpoint.connect_timeout(HEALTH_TIMEOUT).timeout(HEALTH_TIMEOUT).connect().await?;
+        let answer = HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await?;
+        anyhow::Ok(answer.into_inner().status())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(ask)) {
+        Ok(ServingStatus::Serving) => {
+            println!("SERVING");
+            Exit::Clean
+        }
+        Ok(status) => {
+            println!("{}", status.as_str_name());
+            Exit::No
+        }
+        Err(error) => {
+            complain(&format_args!("{}: nobody serves: {error:#}", settings.listen));
+            Exit::No
+        }
+    }
+}

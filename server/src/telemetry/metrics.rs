@@ -1,0 +1,309 @@
+//! Every metric, by name, with its stored handle. Labels are bounded: an office, a lane, a reason, a method; never an
+//! id, never a date. Makes no decisions.
+
+use std::{collections::HashMap, fmt, sync::Mutex, time::Duration};
+
+use kuota_domain::{
+    refusal::Refusal,
+    registration::{Registration, RegistrationState},
+    slot::Lane,
+};
+use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram, with_local_recorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+const GRANTS: &str = "kuota_grants_total";
+const CANCELLATIONS: &str = "kuota_cancellations_total";
+const REFUSALS: &str = "kuota_refusals_total";
+const PLACES_FREE: &str = "kuota_places_free";
+const PERMITS_OUT: &str = "kuota_permits_out";
+const STANDBYS: &str = "kuota_standbys";
+const REGISTRATIONS: &str = "kuota_registrations";
+const LIVE_APPLICANTS: &str = "kuota_live_applicants";
+const QUEUE_DEPTH: &str = "kuota_ledger_queue_depth";
+const QUEUE_WAIT: &str = "kuota_ledger_wait_seconds";
+const ROUND_COMMANDS: &str = "kuota_ledger_round_commands";
+const BATCH_EVENTS: &str = "kuota_batch_events";
+const COMMIT: &str = "kuota_commit_seconds";
+const LOG_BYTES: &str = "kuota_log_bytes";
+const LOG_WRITABLE: &str = "kuota_log_writable";
+const REPLAY: &str = "kuota_replay_seconds";
+const CLOCK_DRIFT: &str = "kuota_clock_drift_seconds";
+const NEXT_OPENING: &str = "kuota_next_opening_seconds";
+const BUILD: &str = "kuota_build_info";
+const RPC_STARTED: &str = "grpc_server_started_total";
+const RPC_HANDLED: &str = "grpc_server_handled_total";
+const RPC_HANDLING: &str = "grpc_server_handling_seconds";
+
+const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
+    (GRANTS, Unit::Count, "Registrations granted, by lane"),
+    (CANCELLATIONS, Unit::Count, "Registrations cancelled, by lane"),
+    (REFUSALS, Unit::Count, "Refusals, by reason"),
+    (PLACES_FREE, Unit::Count, "Places free on open service days, by office and lane"),
+    (PERMITS_OUT, Unit::Count, "Permits held by asks on their way to the ledger"),
+    (STANDBYS, Unit::Count, "Asks that wait for the ledger without a permit"),
+    (REGISTRATIONS, Unit::Count, "Registrations in memory"),
+    (LIVE_APPLICANTS, Unit::Count, "Applicants with a live registration"),
+    (QUEUE_DEPTH, Unit::Count, "Orders that wait for the ledger"),
+    (QUEUE_WAIT, Unit::Seconds, "Time an ask waited for the ledger"),
+    (ROUND_COMMANDS, Unit::Count, "Commands decided in one go"),
+    (BATCH_EVENTS, Unit::Count, "Events committed together"),
+    (COMMIT, Unit::Seconds, "Time to encode, append and sync one batch"),
+    (LOG_BYTES, Unit::Bytes, "Size of the log"),
+    (LOG_WRITABLE, Unit::Count, "1 while the log takes batches, 0 while it is full or failed"),
+    (REPLAY, Unit::Seconds, "Time the log took to replay at the start"),
+    (CLOCK_DRIFT, Unit::Seconds, "Wall clock against monotonic clock since the start; writes pause at 5"),
+    (NEXT_OPENING, Unit::Seconds, "Time until the next opening; -1 when none is scheduled"),
+    (BUILD, Unit::Count, "Always 1, with the version"),
+    (RPC_STARTED, Unit::Count, "RPCs started"),
+    (RPC_HANDLED, Unit::Count, "RPCs completed, by status code"),
+    (RPC_HANDLING, Unit::Seconds, "Time from an RPC's head to its response's head"),
+];
+
+const SECONDS: [f64; 14] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const COUNTS: [f64; 13] =
+    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
+
+/// Names of the gRPC status codes, by number.
+const CODES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// Every metric, and the registry they live in.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    stored: Stored,
+    places_free: Mutex<HashMap<(String, Lane), Gauge>>,
+}
+
+/// Handles: a call through one costs a tenth of a look-up by name.
+struct Stored {
+    grants: [Counter; Lane::ALL.len()],
+    cancellations: [Counter; Lane::ALL.len()],
+    refusals: [Counter; Refusal::REASONS.len()],
+    queue_depth: Gauge,
+    queue_wait: Histogram,
+    round_commands: Histogram,
+    batch_events: Histogram,
+    commit: Histogram,
+    log_bytes: Gauge,
+    log_writable: Gauge,
+    replay: Gauge,
+}
+
+/// What is measured when somebody looks.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// Places free by office and lane.
+    pub places_free: HashMap<(String, Lane), u64>,
+    /// Permits held by asks.
+    pub permits_out: u64,
+    /// Asks without permits.
+    pub standbys: u64,
+    /// Registrations in memory.
+    pub registrations: usize,
+    /// Applicants with a live one.
+    pub live_applicants: usize,
+    /// Orders that wait.
+    pub queue_depth: usize,
+    /// Wall clock against monotonic clock.
+    pub clock_drift_ms: i64,
+    /// Until the next opening.
+    pub next_opening_ms: Option<i64>,
+}
+
+/// Handles of one RPC method.
+#[derive(Clone)]
+pub struct CallMetrics {
+    started: Counter,
+    handled: [Counter; CODES.len()],
+    handling: Histogram,
+}
+
+impl Metrics {
+    /// A registry of its own: two servers in one process do not mix.
+    ///
+    /// # Panics
+    /// When a bucket list is empty, which it is not.
+    #[must_use]
+    pub fn new() -> Self {
+        let buckets = |builder: PrometheusBuilder, names: &[&str], buckets: &[f64]| {
+            names.iter().fold(builder, |builder, name| {
+                let name = Matcher::Full((*name).to_owned());
+                builder.set_buckets_for_metric(name, buckets).expect("there are buckets")
+            })
+        };
+        let builder = buckets(PrometheusBuilder::new(), &[QUEUE_WAIT, COMMIT, RPC_HANDLING], &SECONDS);
+        let recorder = buckets(builder, &[ROUND_COMMANDS, BATCH_EVENTS], &COUNTS).build_recorder();
+        let handle = recorder.handle();
+        with_local_recorder(&recorder, || {
+            for (name, unit, description) in DESCRIPTIONS {
+                if name.ends_with("_total") {
+                    metrics::describe_counter!(name, unit, description);
+                } else if [QUEUE_WAIT, COMMIT, RPC_HANDLING, ROUND_COMMANDS, BATCH_EVENTS].contains(&name) {
+                    metrics::describe_histogram!(name, unit, description);
+                } else {
+                    metrics::describe_gauge!(name, unit, description);
+                }
+            }
+            gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        });
+        let build = || Stored {
+            grants: Lane::ALL.map(|lane| counter!(GRANTS, "lane" => lane.name())),
+            cancellations: Lane::ALL.map(|lane| counter!(CANCELLATIONS, "lane" => lane.name())),
+            refusals: Refusal::REASONS.map(|reason| counter!(REFUSALS, "reason" => reason)),
+            queue_depth: gauge!(QUEUE_DEPTH),
+            queue_wait: histogram!(QUEUE_WAIT),
+            round_commands: histogram!(ROUND_COMMANDS),
+            batch_events: histogram!(BATCH_EVENTS),
+            commit: histogram!(COMMIT),
+            log_bytes: gauge!(LOG_BYTES),
+            log_writable: gauge!(LOG_WRITABLE),
+            replay: gauge!(REPLAY),
+        };
+        let stored = with_local_recorder(&recorder, build);
+        let metrics = Self { recorder, handle, stored, places_free: Mutex::default() };
+        metrics.log_writable(true);
+        metrics
+    }
+
+    /// A registration was published: granted, or cancelled.
+    pub fn published(&self, registration: &Registration) {
+        let lane = registration.slot.lane.index();
+        match registration.state {
+            RegistrationState::Confirmed => self.stored.grants[lane].increment(1),
+            RegistrationState::Cancelled => self.stored.cancellations[lane].increment(1),
+        }
+    }
+
+    /// A caller was told no.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.stored.refusals[refusal.index()].increment(1);
+    }
+
+    /// An ask waited that long for the ledger.
+    pub fn waited(&self, wait: Duration) {
+        self.stored.queue_wait.record(wait);
+    }
+
+    /// The ledger took that many commands; so many still wait.
+    pub fn drained(&self, commands: usize, left: usize) {
+        self.stored.round_commands.record(float(commands));
+        self.stored.queue_depth.set(float(left));
+    }
+
+    /// A batch was committed.
+    pub fn committed(&self, events: usize, took: Duration, log_bytes: u64) {
+        self.stored.batch_events.record(float(events));
+        self.stored.commit.record(took);
+        self.stored.log_bytes.set(float(log_bytes));
+    }
+
+    /// Whether the log takes batches.
+    pub fn log_writable(&self, writable: bool) {
+        self.stored.log_writable.set(f64::from(u8::from(writable)));
+    }
+
+    /// The log was replayed.
+    pub fn replayed(&self, took: Duration) {
+        self.stored.replay.set(took.as_secs_f64());
+    }
+
+    /// Handles of one RPC method; build them once.
+    #[must_use]
+    pub fn call(&self, service: &'static str, method: &'static str) -> CallMetrics {
+        let labels = [("grpc_type", "unary"), ("grpc_service", service), ("grpc_method", method)];
+        with_local_recorder(&self.recorder, || CallMetrics {
+            started: counter!(RPC_STARTED, &labels),
+            handled: CODES.map(|code| {
+                let [kind, service, method] = labels;
+                counter!(RPC_HANDLED, &[kind, service, method, ("grpc_code", code)])
+            }),
+            handling: histogram!(RPC_HANDLING, &labels),
+        })
+    }
+
+    /// Everything in Prometheus' text format, with these gauges.
+    #[must_use]
+    pub fn render(&self, gauges: &Gauges) -> String {
+        with_local_recorder(&self.recorder, || {
+            let mut places = self.places_free.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for handle in places.values() {
+                handle.set(0.0);
+            }
+            for ((office, lane), free) in &gauges.places_free {
+                let handle = places.entry((office.clone(), *lane)).or_insert_with(
+                    || gauge!(PLACES_FREE, "office" => office.clone(), "lane" => lane.name()),
+                );
+                handle.set(float(*free));
+            }
+            gauge!(PERMITS_OUT).set(float(gauges.permits_out));
+            gauge!(STANDBYS).set(float(gauges.standbys));
+            gauge!(REGISTRATIONS).set(float(gauges.registrations));
+            gauge!(LIVE_APPLICANTS).set(float(gauges.live_applicants));
+            gauge!(CLOCK_DRIFT).set(seconds(gauges.clock_drift_ms));
+            gauge!(NEXT_OPENING).set(gauges.next_opening_ms.map_or(-1.0, seconds));
+        });
+        self.stored.queue_depth.set(float(gauges.queue_depth));
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl CallMetrics {
+    /// A call came in.
+    pub fn started(&self) {
+        self.started.increment(1);
+    }
+
+    /// A call was answered with a status code.
+    pub fn handled(&self, code: usize, took: Duration) {
+        self.handled[code.min(CODES.len() - 1)].increment(1);
+        self.handling.record(took);
+    }
+}
+
+impl fmt::Debug for CallMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CallMetrics")
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric of 2^53 may be off by one")]
+fn float(number: impl TryInto<u64>) -> f64 {
+    number.try_into().unwrap_or(u64::MAX) as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of 2^53 ms may be off by one")]
+fn seconds(span_ms: i64) -> f64 {
+    span_ms as f64 / 1_000.0
+}

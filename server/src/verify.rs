@@ -1,0 +1,309 @@
+//! The oracle: reads a log and checks every invariant a log can show, with rules of its own. It shares the bytes'
+//! format with the server and nothing of how the server decides: an oracle that copies the bug is none.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
+
+use kuota_api::log::v1::{self as stored, event::Body};
+use prost::Message as _;
+use serde::Serialize;
+
+use crate::log::{Chain, FORMAT, ReadError, Row, read_rows};
+
+/// Faults that are written out; the rest are counted.
+const FAULTS_SHOWN_MAX: usize = 20;
+
+/// What the log shows.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Events read.
+    pub events: u64,
+    /// Registrations granted.
+    pub grants: u64,
+    /// Registrations live at the end.
+    pub live: u64,
+    /// Grants beyond the capacity in force (INV-1).
+    pub oversold: u64,
+    /// Grants to an applicant with a live registration (INV-2).
+    pub duplicate_applicants: u64,
+    /// Grants before their opening (INV-6).
+    pub early_grants: u64,
+    /// Grants under a request id that was granted before (INV-3).
+    pub reused_requests: u64,
+    /// Everything else that contradicts itself: broken chain, unknown references, numbers given twice.
+    pub other_faults: u64,
+    /// Digest of the last row, hexadecimal.
+    pub digest: String,
+    /// Whether nothing is wrong.
+    pub ok: bool,
+    /// The first faults, in words.
+    pub faults: Vec<String>,
+}
+
+/// Reads the log of a data directory, also while a server writes it.
+///
+/// # Errors
+/// When it cannot be read at all.
+pub fn verify(log: &Path) -> Result<Verdict, ReadError> {
+    if !log.exists() {
+        return Err(ReadError::Storage("there is no log in this directory".into()));
+    }
+    let mut oracle = Oracle::default();
+    match read_rows(log, &mut |row| oracle.row(&row)) {
+        Ok(()) => {}
+        Err(ReadError::Damaged(what)) => oracle.fault(Kind::Other, what),
+        Err(error) => return Err(error),
+    }
+    Ok(oracle.verdict())
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Oversold,
+    DuplicateApplicant,
+    Early,
+    ReusedRequest,
+    Other,
+}
+
+type SlotKey = (u32, i32, u32);
+type DayKey = (u32, i32);
+
+#[derive(Default)]
+struct Slot {
+    capacity: u64,
+    open_at_ms: i64,
+    taken: u64,
+}
+
+struct Grant {
+    slot: SlotKey,
+    request: (u32, Vec<u8>),
+    applicants: Vec<Vec<u8>>,
+    code: u64,
+    cancelled: bool,
+}
+
+#[derive(Default)]
+struct Oracle {
+    verdict: Verdict,
+    chain: Chain,
+    offices: u32,
+    tranches: Vec<SlotKey>,
+    slots: HashMap<SlotKey, Slot>,
+    grants: HashMap<Vec<u8>, Grant>,
+    requests: HashSet<(u32, Vec<u8>)>,
+    codes: HashSet<u64>,
+    live: HashMap<Vec<u8>, Vec<u8>>,
+    days: HashMap<DayKey, Vec<Vec<u8>>>,
+    queue_numbers: HashSet<(DayKey, u32)>,
+    closed: HashSet<DayKey>,
+    last_ms: i64,
+}
+
+impl Oracle {
+    fn fault(&mut self, kind: Kind, what: impl Into<String>) {
+        let verdict = &mut self.verdict;
+        *match kind {
+            Kind::Oversold => &mut verdict.oversold,
+            Kind::DuplicateApplicant => &mut verdict.duplicate_applicants,
+            Kind::Early => &mut verdict.early_grants,
+            Kind::ReusedRequest => &mut verdict.reused_requests,
+            Kind::Other => &mut verdict.other_faults,
+        } += 1;
+        if verdict.faults.len() < FAULTS_SHOWN_MAX {
+            verdict.faults.push(what.into());
+        }
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), ReadError> {
+        if row.format > FORMAT {
+            return Err(ReadError::NotUnderstood(format!(
+                "the log has format {}, newer than {FORMAT}",
+                row.format
+            )));
+        }
+        // A broken chain is a fault like another: what follows it is not believed.
+        self.chain.follow(row)?;
+        if row.now_ms < self.last_ms {
+            self.fault(Kind::Other, format!("event {}: time runs backwards", row.first_seq));
+        }
+        self.last_ms = row.now_ms;
+        let batch = stored::EventBatch::decode(&*row.payload).map_err(|_| {
+            ReadError::Damaged(format!("event {}: the payload is not readable", row.first_seq))
+        })?;
+        if batch.events.len() as u64 != row.last_seq - row.first_seq + 1 {
+            self.fault(
+                Kind::Other,
+                format!("event {}: the row names other events than it holds", row.first_seq),
+            );
+        }
+        for (seq, event) in (row.first_seq..).zip(batch.events) {
+            self.verdict.events += 1;
+            let at_ms = row.now_ms - i64::from(event.before_ms);
+            if let Some(what) = self.event(seq, at_ms, event) {
+                self.fault(Kind::Other, format!("event {seq}: {what}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows one event; says what contradicts the ones before it, if it is not a fault with a counter of its own.
+    fn event(&mut self, seq: u64, at_ms: i64, event: stored::Event) -> Option<&'static str> {
+        let Some(body) = event.body else { return Some("unknown event type") };
+        match body {
+            Body::LogOpened(_) if seq != 1 => return Some("the log is opened twice"),
+            Body::LogOpened(_) | Body::HolidaysDefined(_) | Body::OpeningDefined(_) => {}
+            Body::OfficeDefined(office) if office.number > self.offices => {
+                return Some("offices are not numbered in order");
+            }
+            Body::OfficeDefined(office) => self.offices = self.offices.max(office.number + 1),
+            Body::OfficeClosed(office) if office.number >= self.offices => return Some("unknown office"),
+            Body::OfficeClosed(_) => {}
+            Body::TrancheReleased(released) => return self.released(&released),
+            Body::TrancheChanged(changed) => return self.changed(at_ms, &changed),
+            Body::Granted(granted) => return self.granted(seq, at_ms, event.caller, granted),
+            Body::Cancelled(cancelled) => return self.cancelled(&cancelled.registration_id),
+            Body::DayClosed(closed) => {
+                if !self.closed.insert((closed.office, closed.day)) {
+                    return Some("a service day ends twice");
+                }
+                for id in self.days.get(&(closed.office, closed.day)).into_iter().flatten() {
+                    let applicants = self.grants.get(id).map(|grant| &grant.applicants);
+                    for applicant in applicants.into_iter().flatten() {
+                        if self.live.get(applicant) == Some(id) {
+                            self.live.remove(applicant);
+                        }
+                    }
+                }
+            }
+            Body::DayForgotten(forgotten) => {
+                let day = (forgotten.office, forgotten.day);
+                if !self.closed.contains(&day) {
+                    return Some("a service day is forgotten before it ends");
+                }
+                for id in self.days.remove(&day).unwrap_or_default() {
+                    if let Some(grant) = self.grants.remove(&id) {
+                        self.requests.remove(&grant.request);
+                        self.codes.remove(&grant.code);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn released(&mut self, released: &stored::TrancheReleased) -> Option<&'static str> {
+        let slot = released.slot.as_ref().map(key)?;
+        if released.tranche as usize != self.tranches.len() + 1 || self.slots.contains_key(&slot) {
+            return Some("a tranche is numbered out of order, or a slot released twice");
+        }
+        if slot.0 >= self.offices {
+            return Some("unknown office");
+        }
+        self.tranches.push(slot);
+        let (capacity, open_at_ms) = (u64::from(released.places), released.open_at_ms);
+        self.slots.insert(slot, Slot { capacity, open_at_ms, taken: 0 });
+        None
+    }
+
+    fn changed(&mut self, at_ms: i64, changed: &stored::TrancheChanged) -> Option<&'static str> {
+        let slot = (changed.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
+        let Some(slot) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
+            return Some("unknown tranche");
+        };
+        let moved = slot.open_at_ms != changed.open_at_ms;
+        let was_open = slot.open_at_ms <= at_ms;
+        (slot.capacity, slot.open_at_ms) = (changed.places.into(), changed.open_at_ms);
+        (moved && was_open).then_some("the opening of an opened tranche is moved")
+    }
+
+    fn granted(
+        &mut self,
+        seq: u64,
+        at_ms: i64,
+        caller: u32,
+        granted: stored::Granted,
+    ) -> Option<&'static str> {
+        self.verdict.grants += 1;
+        let Some(slot) = granted.slot.as_ref().map(key) else { return Some("a grant names no slot") };
+        let party = granted.applicants.len() as u64;
+        let Some(places) = self.slots.get_mut(&slot) else {
+            return Some("a grant names a slot without places");
+        };
+        places.taken += party;
+        let (over, early) = (places.taken > places.capacity, at_ms < places.open_at_ms);
+        let (taken, capacity, open_at_ms) = (places.taken, places.capacity, places.open_at_ms);
+        if over {
+            self.fault(Kind::Oversold, format!("event {seq}: oversold: {taken} places taken of {capacity}"));
+        }
+        if early {
+            self.fault(
+                Kind::Early,
+                format!("event {seq}: granted at {at_ms} ms, before the opening at {open_at_ms} ms"),
+            );
+        }
+        let request = (caller, granted.request_id);
+        if !self.requests.insert(request.clone()) {
+            self.fault(Kind::ReusedRequest, format!("event {seq}: a request_id is granted a second time"));
+        }
+        let id = granted.registration_id;
+        let applicants: Vec<Vec<u8>> =
+            granted.applicants.into_iter().map(|applicant| applicant.key).collect();
+        for (index, applicant) in applicants.iter().enumerate() {
+            if self.live.insert(applicant.clone(), id.clone()).is_some() {
+                let what = format!("event {seq}: applicant {index} already has a live registration");
+                self.fault(Kind::DuplicateApplicant, what);
+            }
+        }
+        let day = (slot.0, slot.1);
+        let cited = (granted.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
+        let complaint = if cited != Some(&slot) {
+            Some("a grant cites a tranche of another slot")
+        } else if self.closed.contains(&day) {
+            Some("a grant comes after the end of its service day")
+        } else if !self.queue_numbers.insert((day, granted.queue_number)) {
+            Some("a queue number is given twice")
+        } else if !self.codes.insert(granted.code) {
+            Some("a booking code is given twice")
+        } else if self.grants.contains_key(&id) {
+            Some("a registration id is given twice")
+        } else {
+            None
+        };
+        self.days.entry(day).or_default().push(id.clone());
+        let grant = Grant { slot, request, applicants, code: granted.code, cancelled: false };
+        self.grants.insert(id, grant);
+        complaint
+    }
+
+    fn cancelled(&mut self, id: &[u8]) -> Option<&'static str> {
+        let Some(grant) = self.grants.get_mut(id).filter(|grant| !grant.cancelled) else {
+            return Some("a registration is cancelled that does not exist, or twice");
+        };
+        grant.cancelled = true;
+        for applicant in &grant.applicants {
+            if self.live.get(applicant).is_some_and(|holder| holder == id) {
+                self.live.remove(applicant);
+            }
+        }
+        if let Some(slot) = self.slots.get_mut(&grant.slot) {
+            slot.taken = slot.taken.saturating_sub(grant.applicants.len() as u64);
+        }
+        None
+    }
+
+    fn verdict(mut self) -> Verdict {
+        let live: HashSet<&Vec<u8>> = self.live.values().collect();
+        self.verdict.live = live.len() as u64;
+        self.verdict.digest = self.chain.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.verdict.ok = self.verdict.faults.is_empty();
+        self.verdict
+    }
+}
+
+const fn key(slot: &stored::Slot) -> SlotKey {
+    (slot.office, slot.day, slot.lane)
+}
