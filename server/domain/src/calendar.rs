@@ -238,10 +238,12 @@ impl WeeklyOpening {
         opening_day.minute(self.minute_of_day, zone)
     }
 
-    /// The last day worth scheduling today: the next opening lies within.
+    /// The last day worth scheduling today, holidays aside: what the next opening opens lies within.
     #[must_use]
     pub fn horizon(&self, today: ServiceDay) -> ServiceDay {
-        today.plus_days(7 * (i32::from(self.weeks_ahead) + 1))
+        let far = 7 * (i32::from(self.weeks_ahead) + 1);
+        let days = (0..=far).rev().map(|ahead| today.plus_days(ahead));
+        days.into_iter().find(|day| self.covers(*day)).unwrap_or(today)
     }
 }
 

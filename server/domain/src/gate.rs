@@ -7,12 +7,14 @@
 //! Accounting, at rest: permits in shards + permits held by passes = `free` + debt. The debt belongs to [`Keeper`],
 //! which only the ledger's thread has.
 
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
 use crate::{
     limits::{PLACES_PER_SHARD_MIN, STANDBYS_PER_SLOT_MAX},
     refusal::Refusal,
-    sync::{Arc, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    sync::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     time::UnixMillis,
 };
 

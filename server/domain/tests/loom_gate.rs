@@ -1,0 +1,129 @@
+//! Models of the gate under every interleaving loom can find. They compile the production file:
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p kuota-domain --test loom_gate`
+#![cfg(loom)]
+
+use kuota_domain::{
+    gate::{Figures, SlotGate},
+    time::UnixMillis,
+};
+use loom::thread;
+
+fn figures(free: u32) -> Figures {
+    let (open_at, close_at) = (UnixMillis(0), UnixMillis(10));
+    Figures { capacity: 8, free, paused: false, open_at, close_at }
+}
+
+/// Everyone who was let in, by permits held.
+fn held(passes: &[Option<kuota_domain::gate::Pass>]) -> usize {
+    passes.iter().flatten().filter(|pass| !pass.is_standby()).count()
+}
+
+#[test]
+fn claims_that_race_take_each_permit_once() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(1), 2);
+        let other = gate.clone();
+        let rival = thread::spawn(move || other.enter(1, 1));
+        let passes = [gate.enter(1, 0), rival.join().unwrap()];
+        assert_eq!(held(&passes), 1, "one permit, one holder; the other waits");
+        drop(passes);
+        keeper.settle();
+        assert_eq!((gate.permits_in(), gate.standbys()), (1, 0));
+    });
+}
+
+#[test]
+fn a_claim_that_races_a_release_conserves_permits() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(0), 2);
+        let other = gate.clone();
+        let asker = thread::spawn(move || other.enter(1, 0));
+        keeper.publish(figures(2), 0);
+        let pass = asker.join().unwrap().unwrap();
+        let out = u32::from(!pass.is_standby());
+        assert_eq!(gate.permits_in() + out, 2);
+        drop(pass);
+        assert_eq!((gate.permits_in(), gate.standbys(), keeper.debt()), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_claim_that_races_a_settlement_conserves_permits() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(2), 2);
+        // A standby got one of the two places: one permit too many is in circulation.
+        let standby = gate.enter_standby().unwrap();
+        assert_eq!(standby.spend(), 0);
+        let other = gate.clone();
+        let asker = thread::spawn(move || other.enter(2, 1));
+        keeper.publish(figures(1), 0);
+        drop(asker.join().unwrap());
+        assert!(keeper.settle());
+        assert_eq!((gate.permits_in(), gate.standbys()), (1, 0));
+    });
+}
+
+#[test]
+fn a_capacity_lowered_under_a_claim_is_settled_when_it_comes_home() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(2), 1);
+        let other = gate.clone();
+        let asker = thread::spawn(move || other.enter(2, 0).is_some_and(|pass| !pass.is_standby()));
+        keeper.publish(figures(0), 0);
+        asker.join().unwrap();
+        assert!(keeper.settle());
+        assert_eq!(gate.permits_in(), 0);
+        keeper.publish(figures(2), 0);
+        assert_eq!(gate.permits_in(), 2);
+    });
+}
+
+#[test]
+fn a_grant_that_races_a_claim_spends_its_permits_once() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(2), 2);
+        let granted = gate.enter(1, 0).unwrap();
+        let other = gate.clone();
+        let asker = thread::spawn(move || other.enter(1, 0));
+        let spent = granted.spend();
+        keeper.publish(figures(1), spent);
+        let pass = asker.join().unwrap().unwrap();
+        assert!(!pass.is_standby(), "there was a permit for it all along");
+        drop(pass);
+        assert_eq!((gate.permits_in(), keeper.debt()), (1, 0));
+    });
+}
+
+#[test]
+fn parties_that_race_across_shards_lose_no_permit() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(3), 2);
+        let other = gate.clone();
+        let rival = thread::spawn(move || other.enter(2, 1));
+        let passes = [gate.enter(2, 0), rival.join().unwrap()];
+        // Both may fail, and then both wait; both may never succeed.
+        assert!(held(&passes) <= 1);
+        assert_eq!(gate.standbys() as usize + held(&passes), 2);
+        drop(passes);
+        keeper.settle();
+        assert_eq!((gate.permits_in(), gate.standbys()), (3, 0));
+    });
+}
+
+#[test]
+fn whoever_sees_the_word_sees_what_was_published_before_it() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(1), 1);
+        let published = loom::sync::Arc::new(loom::sync::atomic::AtomicU32::new(0));
+        let (other, map) = (gate.clone(), published.clone());
+        let asker = thread::spawn(move || {
+            // The word before the request map (INV-3, INV-5).
+            if other.figures().free == 0 {
+                assert_eq!(map.load(loom::sync::atomic::Ordering::Relaxed), 1);
+            }
+        });
+        published.store(1, loom::sync::atomic::Ordering::Relaxed);
+        keeper.publish(figures(0), 0);
+        asker.join().unwrap();
+    });
+}

@@ -1,0 +1,169 @@
+//! A ledger with a small world in it, for tests that read like prose.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::allow_attributes, reason = "not every part is unused everywhere")]
+
+use std::sync::Arc;
+
+use kuota_domain::{
+    calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
+    catalog::{Catalog, LaneOffer, Office, OfficeKind},
+    event::{Actor, Change, Event},
+    ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug},
+    ledger::{Cancellation, Command, Decision, Ledger, Rejection},
+    nik::ApplicantKey,
+    registration::{Applicant, Ask, Registration},
+    slot::{Lane, SlotKey},
+    time::UnixMillis,
+};
+
+pub fn instant(text: &str) -> UnixMillis {
+    UnixMillis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+pub fn day(text: &str) -> ServiceDay {
+    ServiceDay::parse(text).unwrap()
+}
+
+pub fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
+    Office {
+        id: Slug::parse(id).unwrap(),
+        name: id.into(),
+        kind: OfficeKind::Kanim,
+        parent: None,
+        zone: Zone::parse("Asia/Pontianak").unwrap(),
+        latitude_e6: 0,
+        longitude_e6: 0,
+        opening: Slug::parse("weekly").unwrap(),
+        closing_minute: 15 * 60,
+        lanes: lanes
+            .iter()
+            .map(|(lane, places)| LaneOffer { lane: *lane, places: *places, source: "test".into() })
+            .collect(),
+    }
+}
+
+/// Friday 14:00 opens Monday to Friday of next week; Thursday 3 December 2026 is a holiday.
+pub fn catalog(offices: Vec<Office>) -> Catalog {
+    let weekdays = &Weekday::ALL[..5];
+    Catalog {
+        openings: vec![WeeklyOpening {
+            id: Slug::parse("weekly").unwrap(),
+            weekday: Weekday::Friday,
+            minute_of_day: 14 * 60,
+            service_weekdays: weekdays.iter().fold(Weekdays::default(), |days, day| days.with(*day)),
+            weeks_ahead: 1,
+        }],
+        holidays: [(day("2026-12-03"), Arc::from("Feast"))].into(),
+        offices,
+    }
+}
+
+/// A ledger, the log it wrote, and the time.
+pub struct World {
+    pub ledger: Ledger,
+    pub log: Vec<Event>,
+    pub now: UnixMillis,
+    asks: u64,
+}
+
+impl World {
+    pub fn new(catalog: &Catalog, now: UnixMillis) -> Self {
+        let mut world = Self { ledger: Ledger::default(), log: Vec::new(), now, asks: 0 };
+        world.change(Change::LogOpened { log_id: 7, format: 1, nik_key_check: [0; 16] });
+        world.apply_catalog(catalog);
+        world
+    }
+
+    pub fn apply_catalog(&mut self, catalog: &Catalog) {
+        for change in self.ledger.reconcile(catalog).unwrap() {
+            self.change(change);
+        }
+        self.catch_up();
+    }
+
+    pub fn change(&mut self, change: Change) {
+        let event = Event { at: self.now, actor: Actor::system("test"), reason: Box::default(), change };
+        self.apply(event);
+    }
+
+    pub fn apply(&mut self, event: Event) {
+        self.ledger.apply(&event).unwrap();
+        self.log.push(event);
+    }
+
+    pub fn catch_up(&mut self) {
+        for _ in 0..1_000 {
+            if self.ledger.next_due() > self.now {
+                return;
+            }
+            for change in self.ledger.due(self.now) {
+                self.change(change);
+            }
+        }
+        panic!("what is due never ends");
+    }
+
+    pub fn at(&mut self, text: &str) -> &mut Self {
+        self.now = instant(text);
+        self.catch_up();
+        self
+    }
+
+    pub fn ask(&mut self, service_day: &str, lane: Lane, people: &[u8]) -> Ask {
+        self.asks += 1;
+        let slot = SlotKey { office: OfficeNumber(0), day: day(service_day), lane };
+        ask(self.asks.into(), slot, people)
+    }
+
+    pub fn register(&mut self, ask: Ask) -> Result<Arc<Registration>, Rejection> {
+        self.command(Command::Register(ask))
+    }
+
+    pub fn cancel(&mut self, id: RegistrationId) -> Result<Arc<Registration>, Rejection> {
+        let (caller, reason) = (CallerNumber(0), "changed plans".into());
+        self.command(Command::Cancel(Cancellation { registration: id, caller, reason }))
+    }
+
+    fn command(&mut self, command: Command) -> Result<Arc<Registration>, Rejection> {
+        match self.ledger.decide(&command, self.now)? {
+            Decision::Repeat(registration) => Ok(registration),
+            Decision::Change(event) => {
+                let id = event.change.registration().unwrap();
+                self.apply(event);
+                Ok(self.ledger.registration(id).unwrap().clone())
+            }
+        }
+    }
+
+    /// What a restart would make of the log.
+    pub fn replayed(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.begin_replay();
+        for event in &self.log {
+            ledger.apply(event).unwrap();
+        }
+        ledger.end_replay();
+        ledger
+    }
+}
+
+pub fn person(number: u8) -> Applicant {
+    Applicant { key: ApplicantKey([number; 16]), last_four: number.into(), reference: Box::default() }
+}
+
+/// An ask whose content is its slot and its people.
+pub fn ask(request: u128, slot: SlotKey, people: &[u8]) -> Ask {
+    let mut content = [0; 16];
+    content[0] = u8::try_from(slot.lane.index()).unwrap();
+    content[1..5].copy_from_slice(&slot.day.number().to_be_bytes());
+    content[5] = u8::try_from(slot.office.0).unwrap();
+    content[6..6 + people.len()].copy_from_slice(people);
+    Ask {
+        registration: RegistrationId(request | 1 << 100),
+        request: RequestKey { caller: CallerNumber(0), id: request },
+        content: ContentHash(content),
+        slot,
+        applicants: people.iter().map(|number| person(*number)).collect(),
+        code_seed: u64::try_from(request).unwrap().wrapping_mul(0x9E37_79B9),
+    }
+}
