@@ -1,6 +1,6 @@
 //! The command line of the server.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use kuota_server::{
@@ -9,18 +9,14 @@ use kuota_server::{
     config::{Settings, Source},
     data_dir::log_path,
     exit::Exit,
+    grpc::is_serving,
     telemetry::{LogTarget, subscriber},
     verify::verify,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -183,20 +179,17 @@ fn verify_log(settings: &Settings) -> Exit {
 }
 
 fn health(settings: &Settings) -> Exit {
-    let ask = async {
-        let endpoint = tonic::transport::Endpoint::try_from(format!("http://{}", settings.listen))?;
-        let channel = endpoint.connect_timeout(HEALTH_TIMEOUT).timeout(HEALTH_TIMEOUT).connect().await?;
-        let answer = HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await?;
-        anyhow::Ok(answer.into_inner().status())
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(ask)) {
-        Ok(ServingStatus::Serving) => {
+    let answer = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(is_serving(settings.listen)));
+    match answer {
+        Ok(true) => {
             println!("SERVING");
             Exit::Clean
         }
-        Ok(status) => {
-            println!("{}", status.as_str_name());
+        Ok(false) => {
+            println!("NOT_SERVING");
             Exit::No
         }
         Err(error) => {

@@ -1,7 +1,5 @@
 //! The ledger's thread: decides what has queued up, sends it to the log as one batch, and publishes it once the log
 //! has it. While one batch syncs, the next is decided: group commit without a timer.
-//!
-//! Publication order: registrations, request map, slot words (Release), answers.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,20 +11,17 @@ use std::{
 use crossbeam_channel::{Receiver, Select, never};
 use kuota_domain::{
     event::{Actor, Change, Event},
-    gate::{Figures, Keeper, Pass, SlotGate},
-    ids::RequestKey,
-    ledger::{Cancellation, Command, Decision, Ledger, Rejection},
-    refusal::Refusal,
-    registration::{Ask, Registration, RegistrationState},
+    gate::Keeper,
+    ledger::{Command, Decision, Ledger, Rejection},
     slot::SlotKey,
     time::UnixMillis,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
-    Answer, BATCH_COMMANDS_MAX, Failure, Fatal, Granted,
-    applicants::Asking,
+    BATCH_COMMANDS_MAX, Failure, Fatal,
+    batch::{Asked, Batch, Order, Publication, Reply, Verdict},
     log_thread::{LogThread, Sealed},
     read_model::ReadModel,
 };
@@ -41,85 +36,18 @@ const FULL_BACKOFF_MS: i64 = 1_000;
 /// The longest the thread sleeps: a clock may be moved while it does.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(250);
 
-/// Something for the ledger to do.
-#[derive(Debug)]
-pub(super) enum Order {
-    Register {
-        ask: Ask,
-        pass: Pass,
-        asking: Asking,
-        /// The gate's clock when it let the ask through.
-        passed_at: UnixMillis,
-        queued: std::time::Instant,
-    },
-    Cancel {
-        cancellation: Cancellation,
-        answer: oneshot::Sender<Answer>,
-    },
-    /// Answered when everything before it is in the log.
-    Flush(oneshot::Sender<()>),
-}
-
-/// What is said when a batch is in the log.
-#[derive(Debug)]
-enum Reply {
-    Ask(Asked),
-    Cancel { verdict: Verdict, answer: oneshot::Sender<Answer> },
-    Flush(oneshot::Sender<()>),
-}
-
-#[derive(Debug)]
-struct Asked {
-    request: RequestKey,
-    slot: SlotKey,
-    places: u32,
-    verdict: Verdict,
-    /// Granted by this very batch.
-    is_new: bool,
-    pass: Pass,
-    asking: Asking,
-}
-
-type Verdict = Result<Arc<Registration>, Rejection>;
-
-/// What becomes visible when a batch is in the log.
-#[derive(Debug)]
-enum Publication {
-    Registration(Arc<Registration>),
-    Ended(Arc<Registration>),
-    Forgotten(Arc<Registration>),
-    /// Offices, rules or holidays changed.
-    Catalog,
-    DayDropped(kuota_domain::ids::OfficeNumber, kuota_domain::calendar::ServiceDay),
-}
-
-/// Decisions that go to the log together.
-#[derive(Debug, Default)]
-struct Batch {
-    events: Vec<Event>,
-    publications: Vec<Publication>,
-    touched: HashMap<SlotKey, Figures>,
-    replies: Vec<Reply>,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.replies.is_empty()
-    }
-}
-
 /// The one owner of live state.
 #[derive(Debug)]
 pub(super) struct LedgerThread {
-    ledger: Ledger,
-    keepers: HashMap<SlotKey, Keeper>,
+    pub(super) ledger: Ledger,
+    pub(super) keepers: HashMap<SlotKey, Keeper>,
     /// Slots with permits out that must still come home.
-    indebted: HashSet<SlotKey>,
-    read: Arc<ReadModel>,
+    pub(super) indebted: HashSet<SlotKey>,
+    pub(super) read: Arc<ReadModel>,
     clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     fatal: watch::Sender<Option<Fatal>>,
-    shards_max: usize,
+    pub(super) shards_max: usize,
     /// Never falls below the log's last instant.
     now: UnixMillis,
     current: Batch,
@@ -152,21 +80,6 @@ impl LedgerThread {
         };
         thread.publish_recovered();
         thread
-    }
-
-    /// Makes everything in the log visible.
-    fn publish_recovered(&mut self) {
-        for registration in self.ledger.registrations() {
-            self.read.put(registration);
-            if self.ledger.holds(registration) {
-                self.read.applicants.lives(registration);
-            }
-            self.read.requests.recover(registration);
-        }
-        self.publish_catalog();
-        let slots: Vec<_> = self.ledger.slots().collect();
-        let figures = slots.into_iter().filter_map(|slot| Some((slot, self.ledger.figures(slot)?))).collect();
-        self.publish_figures(figures, &HashMap::new());
     }
 
     /// Serves until every sender of orders is gone and the last batch is in the log.
@@ -411,125 +324,8 @@ impl LedgerThread {
         self.settle();
     }
 
-    fn publish(&mut self, batch: Batch) {
-        let mut waiters = Vec::new();
-        let mut catalog_changed = false;
-        for publication in batch.publications {
-            match publication {
-                Publication::Registration(registration) => {
-                    self.read.put(&registration);
-                    match registration.state {
-                        RegistrationState::Confirmed => self.read.applicants.lives(&registration),
-                        RegistrationState::Cancelled => self.read.applicants.ends(&registration),
-                    }
-                    let waiting = self.read.requests.publish(&registration);
-                    waiters.push((waiting, Granted { registration, durable: true }));
-                }
-                Publication::Ended(registration) => self.read.applicants.ends(&registration),
-                Publication::Forgotten(registration) => self.read.forget(&registration),
-                Publication::Catalog => catalog_changed = true,
-                Publication::DayDropped(office, day) => {
-                    self.keepers.retain(|slot, _| (slot.office, slot.day) != (office, day));
-                    let mut directory = (**self.read.directory.load()).clone();
-                    directory.drop_day(office, day);
-                    self.read.directory.store(Arc::new(directory));
-                }
-            }
-        }
-        if catalog_changed {
-            self.publish_catalog();
-        }
-        // Spent permits are gone with the places; the rest come home before the slots' words are written.
-        let mut spent: HashMap<SlotKey, u32> = HashMap::new();
-        let mut answers = Vec::with_capacity(batch.replies.len());
-        for reply in batch.replies {
-            match reply {
-                Reply::Ask(Asked { request, slot, places, verdict, is_new, pass, asking }) => {
-                    if is_new {
-                        *spent.entry(slot).or_default() += pass.spend();
-                    } else {
-                        drop(pass);
-                        answers.push((request, slot, places, verdict));
-                    }
-                    drop(asking);
-                }
-                Reply::Cancel { verdict, answer } => {
-                    let granted = |registration| Granted { registration, durable: true };
-                    let _ = answer.send(verdict.map(granted).map_err(Failure::from));
-                }
-                Reply::Flush(answer) => {
-                    let _ = answer.send(());
-                }
-            }
-        }
-        let figures = batch.touched;
-        self.publish_figures(figures, &spent);
-        self.settle();
-        for (waiting, granted) in waiters {
-            self.metrics.published(&granted.registration);
-            waiting.answer(&Ok(granted));
-        }
-        for (request, slot, places, verdict) in answers {
-            self.answer(request, slot, places, verdict);
-        }
-    }
-
-    /// Answers an ask that changed nothing.
-    fn answer(&self, request: RequestKey, slot: SlotKey, places: u32, verdict: Verdict) {
-        let rejection = match verdict {
-            Ok(registration) => {
-                let published = self.read.registration(registration.id).unwrap_or(registration);
-                let waiting = self.read.requests.publish(&published);
-                return waiting.answer(&Ok(Granted { registration: published, durable: true }));
-            }
-            Err(rejection) => self.confirmed(slot, places, rejection),
-        };
-        self.read.requests.withdraw(request).answer(&Err(rejection.into()));
-    }
-
-    /// INV-5: a slot found short within a batch may not have been short at any commit, if places were freed later
-    /// in the same batch. Then nothing is claimed, and the caller asks again.
-    fn confirmed(&self, slot: SlotKey, places: u32, rejection: Rejection) -> Rejection {
-        let short =
-            matches!(rejection, Rejection::Refused(Refusal::SoldOut | Refusal::NotEnoughPlaces { .. }));
-        let free = self.keepers.get(&slot).map_or(0, |keeper| keeper.gate().figures().free);
-        if short && free >= places { Rejection::Refused(Refusal::Busy) } else { rejection }
-    }
-
-    fn publish_catalog(&self) {
-        let mut directory = (**self.read.directory.load()).clone();
-        directory.holidays = self.ledger.holidays().clone();
-        for (number, (office, open)) in (0..).map(kuota_domain::ids::OfficeNumber).zip(self.ledger.offices())
-        {
-            directory.set_office(number, office, self.ledger.rule_of(office), open);
-        }
-        self.read.directory.store(Arc::new(directory));
-    }
-
-    fn publish_figures(&mut self, figures: HashMap<SlotKey, Figures>, spent: &HashMap<SlotKey, u32>) {
-        let mut directory = None;
-        for (slot, figures) in figures {
-            let spent = spent.get(&slot).copied().unwrap_or(0);
-            if let Some(keeper) = self.keepers.get_mut(&slot) {
-                keeper.publish(figures, spent);
-                if keeper.debt() > 0 {
-                    self.indebted.insert(slot);
-                }
-            } else {
-                let shards = SlotGate::shards_for(figures.capacity, self.shards_max);
-                let (gate, keeper) = SlotGate::new(figures, shards);
-                let directory = directory.get_or_insert_with(|| (**self.read.directory.load()).clone());
-                directory.add_slot(slot, &gate);
-                self.keepers.insert(slot, keeper);
-            }
-        }
-        if let Some(directory) = directory {
-            self.read.directory.store(Arc::new(directory));
-        }
-    }
-
     /// Takes permits that came home against what slots owe.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let keepers = &mut self.keepers;
         self.indebted.retain(|slot| keepers.get_mut(slot).is_some_and(|keeper| !keeper.settle()));
     }

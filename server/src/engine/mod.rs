@@ -4,10 +4,12 @@
 //! request map, so that whoever finds the slot sold out also finds the registration that a repeat asks for.
 
 mod applicants;
+mod batch;
 mod boot;
 mod directory;
 mod ledger_thread;
 mod log_thread;
+mod publish;
 mod read_model;
 mod requests;
 
@@ -33,15 +35,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, requests::Found};
 pub use self::{
     boot::{BootError, Recovered, recover},
     directory::{Directory, OfficeEntry},
     log_thread::LogWriter,
-};
-use self::{
-    ledger_thread::{LedgerThread, Order},
-    read_model::ReadModel,
-    requests::Found,
 };
 use crate::{
     clock::{Clock, DRIFT_MAX_MS},

@@ -2,6 +2,7 @@
 
 mod availability;
 mod convert;
+mod health;
 mod metrics_layer;
 mod office;
 mod paging;
@@ -22,6 +23,7 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
+pub use self::health::is_serving;
 use self::metrics_layer::MetricsLayer;
 use crate::{engine::Engine, telemetry::Metrics};
 

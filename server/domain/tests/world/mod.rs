@@ -16,15 +16,15 @@ use kuota_domain::{
     time::UnixMillis,
 };
 
-pub fn instant(text: &str) -> UnixMillis {
+pub(crate) fn instant(text: &str) -> UnixMillis {
     UnixMillis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }
 
-pub fn day(text: &str) -> ServiceDay {
+pub(crate) fn day(text: &str) -> ServiceDay {
     ServiceDay::parse(text).unwrap()
 }
 
-pub fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
+pub(crate) fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
     Office {
         id: Slug::parse(id).unwrap(),
         name: id.into(),
@@ -43,7 +43,7 @@ pub fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
 }
 
 /// Friday 14:00 opens Monday to Friday of next week; Thursday 3 December 2026 is a holiday.
-pub fn catalog(offices: Vec<Office>) -> Catalog {
+pub(crate) fn catalog(offices: Vec<Office>) -> Catalog {
     let weekdays = &Weekday::ALL[..5];
     Catalog {
         openings: vec![WeeklyOpening {
@@ -59,39 +59,39 @@ pub fn catalog(offices: Vec<Office>) -> Catalog {
 }
 
 /// A ledger, the log it wrote, and the time.
-pub struct World {
-    pub ledger: Ledger,
-    pub log: Vec<Event>,
-    pub now: UnixMillis,
+pub(crate) struct World {
+    pub(crate) ledger: Ledger,
+    pub(crate) log: Vec<Event>,
+    pub(crate) now: UnixMillis,
     asks: u64,
 }
 
 impl World {
-    pub fn new(catalog: &Catalog, now: UnixMillis) -> Self {
+    pub(crate) fn new(catalog: &Catalog, now: UnixMillis) -> Self {
         let mut world = Self { ledger: Ledger::default(), log: Vec::new(), now, asks: 0 };
         world.change(Change::LogOpened { log_id: 7, format: 1, nik_key_check: [0; 16] });
         world.apply_catalog(catalog);
         world
     }
 
-    pub fn apply_catalog(&mut self, catalog: &Catalog) {
+    pub(crate) fn apply_catalog(&mut self, catalog: &Catalog) {
         for change in self.ledger.reconcile(catalog).unwrap() {
             self.change(change);
         }
         self.catch_up();
     }
 
-    pub fn change(&mut self, change: Change) {
+    pub(crate) fn change(&mut self, change: Change) {
         let event = Event { at: self.now, actor: Actor::system("test"), reason: Box::default(), change };
         self.apply(event);
     }
 
-    pub fn apply(&mut self, event: Event) {
+    pub(crate) fn apply(&mut self, event: Event) {
         self.ledger.apply(&event).unwrap();
         self.log.push(event);
     }
 
-    pub fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         for _ in 0..1_000 {
             if self.ledger.next_due() > self.now {
                 return;
@@ -103,23 +103,23 @@ impl World {
         panic!("what is due never ends");
     }
 
-    pub fn at(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn at(&mut self, text: &str) -> &mut Self {
         self.now = instant(text);
         self.catch_up();
         self
     }
 
-    pub fn ask(&mut self, service_day: &str, lane: Lane, people: &[u8]) -> Ask {
+    pub(crate) fn ask(&mut self, service_day: &str, lane: Lane, people: &[u8]) -> Ask {
         self.asks += 1;
         let slot = SlotKey { office: OfficeNumber(0), day: day(service_day), lane };
         ask(self.asks.into(), slot, people)
     }
 
-    pub fn register(&mut self, ask: Ask) -> Result<Arc<Registration>, Rejection> {
+    pub(crate) fn register(&mut self, ask: Ask) -> Result<Arc<Registration>, Rejection> {
         self.command(Command::Register(ask))
     }
 
-    pub fn cancel(&mut self, id: RegistrationId) -> Result<Arc<Registration>, Rejection> {
+    pub(crate) fn cancel(&mut self, id: RegistrationId) -> Result<Arc<Registration>, Rejection> {
         let (caller, reason) = (CallerNumber(0), "changed plans".into());
         self.command(Command::Cancel(Cancellation { registration: id, caller, reason }))
     }
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// What a restart would make of the log.
-    pub fn replayed(&self) -> Ledger {
+    pub(crate) fn replayed(&self) -> Ledger {
         let mut ledger = Ledger::default();
         ledger.begin_replay();
         for event in &self.log {
@@ -147,12 +147,12 @@ impl World {
     }
 }
 
-pub fn person(number: u8) -> Applicant {
+pub(crate) fn person(number: u8) -> Applicant {
     Applicant { key: ApplicantKey([number; 16]), last_four: number.into(), reference: Box::default() }
 }
 
 /// An ask whose content is its slot and its people.
-pub fn ask(request: u128, slot: SlotKey, people: &[u8]) -> Ask {
+pub(crate) fn ask(request: u128, slot: SlotKey, people: &[u8]) -> Ask {
     let mut content = [0; 16];
     content[0] = u8::try_from(slot.lane.index()).unwrap();
     content[1..5].copy_from_slice(&slot.day.number().to_be_bytes());

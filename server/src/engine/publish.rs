@@ -1,0 +1,151 @@
+//! Making a committed batch visible. Order: registrations, request map, slot words (Release), answers.
+
+use std::{collections::HashMap, sync::Arc};
+
+use kuota_domain::{
+    gate::{Figures, SlotGate},
+    ids::{OfficeNumber, RequestKey},
+    ledger::Rejection,
+    refusal::Refusal,
+    registration::RegistrationState,
+    slot::SlotKey,
+};
+
+use super::{
+    Failure, Granted,
+    batch::{Asked, Batch, Publication, Reply, Verdict},
+    ledger_thread::LedgerThread,
+};
+
+impl LedgerThread {
+    /// Makes everything in the log visible.
+    pub(super) fn publish_recovered(&mut self) {
+        for registration in self.ledger.registrations() {
+            self.read.put(registration);
+            if self.ledger.holds(registration) {
+                self.read.applicants.lives(registration);
+            }
+            self.read.requests.recover(registration);
+        }
+        self.publish_catalog();
+        let slots: Vec<_> = self.ledger.slots().collect();
+        let figures = slots.into_iter().filter_map(|slot| Some((slot, self.ledger.figures(slot)?))).collect();
+        self.publish_figures(figures, &HashMap::new());
+    }
+
+    pub(super) fn publish(&mut self, batch: Batch) {
+        let mut waiters = Vec::new();
+        let mut catalog_changed = false;
+        for publication in batch.publications {
+            match publication {
+                Publication::Registration(registration) => {
+                    self.read.put(&registration);
+                    match registration.state {
+                        RegistrationState::Confirmed => self.read.applicants.lives(&registration),
+                        RegistrationState::Cancelled => self.read.applicants.ends(&registration),
+                    }
+                    let waiting = self.read.requests.publish(&registration);
+                    waiters.push((waiting, Granted { registration, durable: true }));
+                }
+                Publication::Ended(registration) => self.read.applicants.ends(&registration),
+                Publication::Forgotten(registration) => self.read.forget(&registration),
+                Publication::Catalog => catalog_changed = true,
+                Publication::DayDropped(office, day) => {
+                    self.keepers.retain(|slot, _| (slot.office, slot.day) != (office, day));
+                    let mut directory = (**self.read.directory.load()).clone();
+                    directory.drop_day(office, day);
+                    self.read.directory.store(Arc::new(directory));
+                }
+            }
+        }
+        if catalog_changed {
+            self.publish_catalog();
+        }
+        // Spent permits are gone with the places; the rest come home before the slots' words are written.
+        let mut spent: HashMap<SlotKey, u32> = HashMap::new();
+        let mut answers = Vec::with_capacity(batch.replies.len());
+        for reply in batch.replies {
+            match reply {
+                Reply::Ask(Asked { request, slot, places, verdict, is_new, pass, asking }) => {
+                    if is_new {
+                        *spent.entry(slot).or_default() += pass.spend();
+                    } else {
+                        drop(pass);
+                        answers.push((request, slot, places, verdict));
+                    }
+                    drop(asking);
+                }
+                Reply::Cancel { verdict, answer } => {
+                    let granted = |registration| Granted { registration, durable: true };
+                    let _ = answer.send(verdict.map(granted).map_err(Failure::from));
+                }
+                Reply::Flush(answer) => {
+                    let _ = answer.send(());
+                }
+            }
+        }
+        let figures = batch.touched;
+        self.publish_figures(figures, &spent);
+        self.settle();
+        for (waiting, granted) in waiters {
+            self.metrics.published(&granted.registration);
+            waiting.answer(&Ok(granted));
+        }
+        for (request, slot, places, verdict) in answers {
+            self.answer(request, slot, places, verdict);
+        }
+    }
+
+    /// Answers an ask that changed nothing.
+    fn answer(&self, request: RequestKey, slot: SlotKey, places: u32, verdict: Verdict) {
+        let rejection = match verdict {
+            Ok(registration) => {
+                let published = self.read.registration(registration.id).unwrap_or(registration);
+                let waiting = self.read.requests.publish(&published);
+                return waiting.answer(&Ok(Granted { registration: published, durable: true }));
+            }
+            Err(rejection) => self.confirmed(slot, places, rejection),
+        };
+        self.read.requests.withdraw(request).answer(&Err(rejection.into()));
+    }
+
+    /// INV-5: a slot found short within a batch may not have been short at any commit, if places were freed later
+    /// in the same batch. Then nothing is claimed, and the caller asks again.
+    fn confirmed(&self, slot: SlotKey, places: u32, rejection: Rejection) -> Rejection {
+        let short =
+            matches!(rejection, Rejection::Refused(Refusal::SoldOut | Refusal::NotEnoughPlaces { .. }));
+        let free = self.keepers.get(&slot).map_or(0, |keeper| keeper.gate().figures().free);
+        if short && free >= places { Rejection::Refused(Refusal::Busy) } else { rejection }
+    }
+
+    fn publish_catalog(&self) {
+        let mut directory = (**self.read.directory.load()).clone();
+        directory.holidays = self.ledger.holidays().clone();
+        for (number, (office, open)) in (0..).map(OfficeNumber).zip(self.ledger.offices()) {
+            directory.set_office(number, office, self.ledger.rule_of(office), open);
+        }
+        self.read.directory.store(Arc::new(directory));
+    }
+
+    fn publish_figures(&mut self, figures: HashMap<SlotKey, Figures>, spent: &HashMap<SlotKey, u32>) {
+        let mut directory = None;
+        for (slot, figures) in figures {
+            let spent = spent.get(&slot).copied().unwrap_or(0);
+            if let Some(keeper) = self.keepers.get_mut(&slot) {
+                keeper.publish(figures, spent);
+                if keeper.debt() > 0 {
+                    self.indebted.insert(slot);
+                }
+            } else {
+                let shards = SlotGate::shards_for(figures.capacity, self.shards_max);
+                let (gate, keeper) = SlotGate::new(figures, shards);
+                let directory = directory.get_or_insert_with(|| (**self.read.directory.load()).clone());
+                directory.add_slot(slot, &gate);
+                self.keepers.insert(slot, keeper);
+            }
+        }
+        if let Some(directory) = directory {
+            self.read.directory.store(Arc::new(directory));
+        }
+    }
+}

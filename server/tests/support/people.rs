@@ -1,0 +1,50 @@
+//! People and what they ask.
+
+use kuota_client::{Ask, Client, Lane, Outcome, Refusal, RefusalReason, Registration};
+
+use super::{MONDAY, OFFICE};
+
+/// Asks again after BUSY, at once and so often at most: patience is bounded, time is not waited for.
+const BUSY_TRIES_MAX: usize = 200_000;
+
+/// The NIK of somebody: the same for the same number.
+pub(crate) fn nik(number: u32) -> String {
+    assert!(number < 9_999 * 28);
+    format!("617101{:02}0187{:04}", number / 9_999 + 1, number % 9_999 + 1)
+}
+
+/// Somebody's wish for Monday in Pontianak.
+pub(crate) fn wish(number: u32) -> Ask {
+    wish_for(OFFICE, MONDAY, number)
+}
+
+pub(crate) fn wish_for(office: &str, day: &str, number: u32) -> Ask {
+    Ask::new(office, day, Lane::Regular).applicant(nik(number), format!("person {number}"))
+}
+
+/// Registers, and asks again while the answer is BUSY.
+pub(crate) async fn insist(client: &Client, ask: &Ask) -> Outcome {
+    for _ in 0..BUSY_TRIES_MAX {
+        match client.register(ask).await.unwrap() {
+            Outcome::Refused(refusal) if refusal.reason() == RefusalReason::Busy => {
+                tokio::task::yield_now().await
+            }
+            outcome => return outcome,
+        }
+    }
+    panic!("still busy after {BUSY_TRIES_MAX} tries");
+}
+
+pub(crate) fn registered(outcome: Outcome) -> Registration {
+    match outcome {
+        Outcome::Registered(registration) => registration,
+        Outcome::Refused(refusal) => panic!("refused: {refusal:?}"),
+    }
+}
+
+pub(crate) fn refused(outcome: Outcome) -> Refusal {
+    match outcome {
+        Outcome::Refused(refusal) => refusal,
+        Outcome::Registered(registration) => panic!("registered: {registration:?}"),
+    }
+}
