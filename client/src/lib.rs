@@ -17,6 +17,8 @@
 //! An [`Ask`] carries its `request_id`: send the same ask again whenever the outcome is unknown, and it is granted at
 //! most once.
 
+#![warn(clippy::unwrap_used)]
+
 mod client;
 mod error;
 

@@ -1,5 +1,7 @@
 //! The command line tool `kuota`. stdout is data, stderr is for complaints.
 
+#![warn(clippy::unwrap_used)]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -90,7 +90,6 @@ pub struct App {
     services: Arc<Services>,
     console: Console,
     listeners: Listeners,
-    data: DataDir,
 }
 
 #[derive(Debug)]
@@ -146,8 +145,7 @@ impl App {
                 None => log,
             };
             let mut recovered = recover(log, &nik_key, metrics.clone())?;
-            let now = clock.now();
-            recovered.check_clock(now)?;
+            let now = recovered.start_from(clock.now())?;
             let events = recovered.events;
             info!(events, registrations = recovered.ledger.registrations().count(), "log replayed");
             recovered.open_log(&nik_key, now)?;
@@ -157,10 +155,10 @@ impl App {
             }
             Ok(recovered)
         };
-        let recovered = boot().map_err(|error| StartError::Boot { path: data.log(), error })?;
+        let recovered = boot().map_err(|error| StartError::Boot { path: path.clone(), error })?;
         let engine = Engine::start(EngineParts {
             ledger: recovered.ledger,
-            log: recovered.writer,
+            log: recovered.writer.keeping(Box::new(data)),
             now: recovered.now,
             nik_key,
             clock,
@@ -170,7 +168,7 @@ impl App {
         let engine = Arc::new(engine.map_err(StartError::Thread)?);
         let services = Arc::new(Services::new(engine.clone(), metrics.clone()));
         let console = Console::new(engine.clone(), metrics);
-        Ok(Self { engine, services, console, listeners, data })
+        Ok(Self { engine, services, console, listeners })
     }
 
     /// Where it listens.
@@ -197,7 +195,7 @@ impl App {
     /// When a listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Exit> {
         let addresses = self.addresses()?;
-        let Self { engine, services, console, listeners, data } = self;
+        let Self { engine, services, console, listeners } = self;
         let (close, closing) = watch::channel(false);
         let closed = |mut closing: watch::Receiver<bool>| async move {
             // An error means that the server is gone: closed as well.
@@ -239,8 +237,8 @@ impl App {
         };
         close.send_replace(true);
         drain([grpc, admin, http], bound).await;
-        if fatal.is_none() {
-            engine.flush().await;
+        if fatal.is_none() && tokio::time::timeout(bound, engine.flush()).await.is_err() {
+            warn!("the log did not take the last batch in time");
         }
         let exit = engine.fatal_now().map_or(exit, |fatal| match fatal {
             Fatal::Log(_) => Exit::Log,
@@ -249,9 +247,11 @@ impl App {
         drop((services, console));
         // Whoever still holds the engine is a call that did not end within the bound.
         if let Ok(engine) = Arc::try_unwrap(engine) {
-            tokio::task::spawn_blocking(|| engine.stop()).await.map_err(io::Error::other)?;
+            let stopped = tokio::task::spawn_blocking(|| engine.stop());
+            if tokio::time::timeout(bound, stopped).await.is_err() {
+                warn!("the log did not close in time");
+            }
         }
-        drop(data);
         info!(code = exit.code(), "stopped");
         Ok(exit)
     }

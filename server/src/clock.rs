@@ -3,13 +3,15 @@
 use std::{
     fmt,
     sync::atomic::{AtomicI64, Ordering},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use kuota_domain::time::UnixMillis;
 
 /// Milliseconds the wall clock may move against the monotonic one before writes pause.
 pub const DRIFT_MAX_MS: i64 = 5_000;
+/// Milliseconds by which a call's clock is believed to be ahead of the ledger's: a small step back in between.
+pub const STEP_BACK_MAX_MS: i64 = 1_000;
 
 /// A source of instants.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -18,17 +20,23 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Milliseconds the wall clock has moved against the monotonic one since the start.
     fn drift_ms(&self) -> i64;
+
+    /// Whether the wall clock is not to be believed: nothing is granted, and nothing refused, on its word.
+    fn drifts(&self) -> bool {
+        self.drift_ms().abs() > DRIFT_MAX_MS
+    }
 }
 
 /// The machine's clock.
 #[derive(Debug)]
 pub struct SystemClock {
-    started: (UnixMillis, Instant),
+    /// The wall clock and the time since boot, which goes on while the machine sleeps.
+    started: (UnixMillis, i64),
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { started: (wall(), Instant::now()) }
+        Self { started: (wall(), since_boot_ms()) }
     }
 }
 
@@ -38,10 +46,14 @@ impl Clock for SystemClock {
     }
 
     fn drift_ms(&self) -> i64 {
-        let (wall_then, then) = self.started;
-        let elapsed_ms = i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX);
-        wall().0 - wall_then.0 - elapsed_ms
+        let (wall_then, boot_then_ms) = self.started;
+        wall().0 - wall_then.0 - (since_boot_ms() - boot_then_ms)
     }
+}
+
+fn since_boot_ms() -> i64 {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    since.tv_sec * 1_000 + since.tv_nsec / 1_000_000
 }
 
 fn wall() -> UnixMillis {

@@ -130,6 +130,13 @@ pub fn log_path(data: &Path) -> PathBuf {
     data.join(LOG)
 }
 
+/// Whether a server uses a data directory now.
+#[must_use]
+pub fn is_in_use(data: &Path) -> bool {
+    let lock = OpenOptions::new().read(true).open(data.join(LOCK));
+    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+}
+
 fn read_key(path: &Path) -> Result<NikKey, DataError> {
     let io = |error| DataError::Io { path: path.to_owned(), error };
     let mode = fs::metadata(path).map_err(io)?.permissions().mode();

@@ -3,6 +3,8 @@
 //! Three rooms: the **gate** lets about as many asks through as there are places, the **ledger** alone decides, the
 //! **log** is the only truth. ARCHITECTURE.md has the map and the invariants.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod app;
 pub mod clock;
 pub mod config;

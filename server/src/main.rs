@@ -1,5 +1,7 @@
 //! The command line of the server.
 
+#![warn(clippy::unwrap_used)]
+
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
@@ -7,7 +9,6 @@ use kuota_server::{
     app::App,
     clock::SystemClock,
     config::{Settings, Source},
-    data_dir::log_path,
     exit::Exit,
     grpc::is_serving,
     telemetry::{LogTarget, subscriber},
@@ -157,11 +158,10 @@ fn check(settings: &Settings) -> Exit {
 }
 
 fn verify_log(settings: &Settings) -> Exit {
-    let path = log_path(&settings.data);
-    let verdict = match verify(&path) {
+    let verdict = match verify(&settings.data) {
         Ok(verdict) => verdict,
         Err(error) => {
-            complain(&format_args!("{}: {error}", path.display()));
+            complain(&format_args!("{}: {error}", settings.data.display()));
             return Exit::Log;
         }
     };

@@ -10,7 +10,10 @@ use kuota_api::log::v1::{self as stored, event::Body};
 use prost::Message as _;
 use serde::Serialize;
 
-use crate::log::{Chain, FORMAT, ReadError, Row, read_rows};
+use crate::{
+    data_dir::{is_in_use, log_path},
+    log::{Chain, FORMAT, ReadError, Row, read_rows},
+};
 
 /// Faults that are written out; the rest are counted.
 const FAULTS_SHOWN_MAX: usize = 20;
@@ -46,12 +49,13 @@ pub struct Verdict {
 ///
 /// # Errors
 /// When it cannot be read at all.
-pub fn verify(log: &Path) -> Result<Verdict, ReadError> {
+pub fn verify(data: &Path) -> Result<Verdict, ReadError> {
+    let (log, is_idle) = (log_path(data), !is_in_use(data));
     if !log.exists() {
         return Err(ReadError::Storage("there is no log in this directory".into()));
     }
     let mut oracle = Oracle::default();
-    match read_rows(log, &mut |row| oracle.row(&row)) {
+    match read_rows(&log, is_idle, &mut |row| oracle.row(&row)) {
         Ok(()) => {}
         Err(ReadError::Damaged(what)) => oracle.fault(Kind::Other, what),
         Err(error) => return Err(error),
@@ -99,7 +103,10 @@ struct Oracle {
     live: HashMap<Vec<u8>, Vec<u8>>,
     days: HashMap<DayKey, Vec<Vec<u8>>>,
     queue_numbers: HashSet<(DayKey, u32)>,
-    closed: HashSet<DayKey>,
+    /// When booking for a day ends, and when the day does.
+    ends: HashMap<DayKey, (i64, i64)>,
+    /// Days that ended, and from when on they may be forgotten.
+    closed: HashMap<DayKey, i64>,
     last_ms: i64,
 }
 
@@ -127,10 +134,6 @@ impl Oracle {
         }
         // A broken chain is a fault like another: what follows it is not believed.
         self.chain.follow(row)?;
-        if row.now_ms < self.last_ms {
-            self.fault(Kind::Other, format!("event {}: time runs backwards", row.first_seq));
-        }
-        self.last_ms = row.now_ms;
         let batch = stored::EventBatch::decode(&*row.payload).map_err(|_| {
             ReadError::Damaged(format!("event {}: the payload is not readable", row.first_seq))
         })?;
@@ -143,6 +146,10 @@ impl Oracle {
         for (seq, event) in (row.first_seq..).zip(batch.events) {
             self.verdict.events += 1;
             let at_ms = row.now_ms - i64::from(event.before_ms);
+            if at_ms < self.last_ms {
+                self.fault(Kind::Other, format!("event {seq}: time runs backwards"));
+            }
+            self.last_ms = at_ms;
             if let Some(what) = self.event(seq, at_ms, event) {
                 self.fault(Kind::Other, format!("event {seq}: {what}"));
             }
@@ -165,12 +172,16 @@ impl Oracle {
             Body::TrancheReleased(released) => return self.released(&released),
             Body::TrancheChanged(changed) => return self.changed(at_ms, &changed),
             Body::Granted(granted) => return self.granted(seq, at_ms, event.caller, granted),
-            Body::Cancelled(cancelled) => return self.cancelled(&cancelled.registration_id),
+            Body::Cancelled(cancelled) => return self.cancelled(at_ms, &cancelled.registration_id),
             Body::DayClosed(closed) => {
-                if !self.closed.insert((closed.office, closed.day)) {
+                let day = (closed.office, closed.day);
+                if self.ends.get(&day).is_none_or(|(_, end)| at_ms < *end) {
+                    return Some("a service day ends too early");
+                }
+                if self.closed.insert(day, closed.forget_at_ms).is_some() {
                     return Some("a service day ends twice");
                 }
-                for id in self.days.get(&(closed.office, closed.day)).into_iter().flatten() {
+                for id in self.days.get(&day).into_iter().flatten() {
                     let applicants = self.grants.get(id).map(|grant| &grant.applicants);
                     for applicant in applicants.into_iter().flatten() {
                         if self.live.get(applicant) == Some(id) {
@@ -181,8 +192,8 @@ impl Oracle {
             }
             Body::DayForgotten(forgotten) => {
                 let day = (forgotten.office, forgotten.day);
-                if !self.closed.contains(&day) {
-                    return Some("a service day is forgotten before it ends");
+                if self.closed.get(&day).is_none_or(|forget_at_ms| at_ms < *forget_at_ms) {
+                    return Some("a service day is forgotten too early");
                 }
                 for id in self.days.remove(&day).unwrap_or_default() {
                     if let Some(grant) = self.grants.remove(&id) {
@@ -206,6 +217,7 @@ impl Oracle {
         self.tranches.push(slot);
         let (capacity, open_at_ms) = (u64::from(released.places), released.open_at_ms);
         self.slots.insert(slot, Slot { capacity, open_at_ms, taken: 0 });
+        self.ends.insert((slot.0, slot.1), (released.close_at_ms, released.day_end_ms));
         None
     }
 
@@ -262,8 +274,10 @@ impl Oracle {
         let cited = (granted.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
         let complaint = if cited != Some(&slot) {
             Some("a grant cites a tranche of another slot")
-        } else if self.closed.contains(&day) {
-            Some("a grant comes after the end of its service day")
+        } else if self.closed.contains_key(&day)
+            || self.ends.get(&day).is_none_or(|(close, _)| at_ms >= *close)
+        {
+            Some("a grant comes after booking for its service day has ended")
         } else if !self.queue_numbers.insert((day, granted.queue_number)) {
             Some("a queue number is given twice")
         } else if !self.codes.insert(granted.code) {
@@ -279,11 +293,13 @@ impl Oracle {
         complaint
     }
 
-    fn cancelled(&mut self, id: &[u8]) -> Option<&'static str> {
+    fn cancelled(&mut self, at_ms: i64, id: &[u8]) -> Option<&'static str> {
         let Some(grant) = self.grants.get_mut(id).filter(|grant| !grant.cancelled) else {
             return Some("a registration is cancelled that does not exist, or twice");
         };
         grant.cancelled = true;
+        let day = (grant.slot.0, grant.slot.1);
+        let is_over = self.ends.get(&day).is_none_or(|(_, end)| at_ms >= *end);
         for applicant in &grant.applicants {
             if self.live.get(applicant).is_some_and(|holder| holder == id) {
                 self.live.remove(applicant);
@@ -292,7 +308,7 @@ impl Oracle {
         if let Some(slot) = self.slots.get_mut(&grant.slot) {
             slot.taken = slot.taken.saturating_sub(grant.applicants.len() as u64);
         }
-        None
+        is_over.then_some("a cancellation comes after the end of its service day")
     }
 
     fn verdict(mut self) -> Verdict {

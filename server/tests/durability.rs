@@ -152,7 +152,7 @@ async fn an_io_error_on_commit_ends_the_process_with_74_and_loses_nothing_acknow
     // Blocks of 512 bytes; without the trap the signal SIGXFSZ would end the process first.
     command.args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\"", SERVER, "--demo"]);
     arguments(&mut command, data.path());
-    let process = Process::spawn(command).unwrap_or_else(|log| panic!("{log}"));
+    let process = Process::spawn(command).unwrap_or_else(|ended| panic!("{}", ended.printed));
     let client = process.client().await;
     let days = open_days(&client, "kanim-singkawang").await;
     let mut granted = Vec::new();
@@ -287,7 +287,7 @@ async fn the_sync_returns_before_the_durable_answer_leaves() {
     command.args(["-f", "-y", "-s", "4096", "-e", "trace=fdatasync,fsync,write,writev,sendto,sendmsg", "-o"]);
     command.arg(&trace).args([SERVER, "--demo"]);
     arguments(&mut command, &data);
-    let process = Process::spawn(command).unwrap_or_else(|log| panic!("{log}"));
+    let process = Process::spawn(command).unwrap_or_else(|ended| panic!("{}", ended.printed));
     let client = process.client().await;
     let days = open_days(&client, OFFICE).await;
     let asks: Vec<_> =

@@ -13,7 +13,7 @@ use kuota_client::{Ask, Key, Lane};
 use support::{
     OFFICE,
     people::{nik, registered},
-    process::{Process, SERVER, arguments, command, page, signal},
+    process::{Process, SERVER, arguments, page, signal},
     verify,
 };
 
@@ -25,9 +25,16 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 /// Starts and expects that it does not; how it ended and what it said.
 fn refused(data: &Path, more: &[&str]) -> (Option<i32>, String) {
-    let mut command = command(data);
-    let output = command.args(more).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    let mut command = Command::new(SERVER);
+    if !more.contains(&"--http-listen") {
+        command.args(["--http-listen", "127.0.0.1:0"]);
+    }
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.arg("--data").arg(data).args(more).stderr(Stdio::piped()).stdin(Stdio::null());
+    match Process::spawn(command) {
+        Ok(_) => panic!("the server started"),
+        Err(ended) => (ended.code, ended.printed),
+    }
 }
 
 #[test]

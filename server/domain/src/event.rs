@@ -68,14 +68,14 @@ pub enum Change {
     OfficeClosed(OfficeNumber),
     /// Places for a slot, ahead of their opening.
     TrancheReleased(Release),
-    /// Other places or another time for a tranche.
+    /// Other places or other times for a tranche.
     TrancheChanged {
         /// Which.
         tranche: TrancheNumber,
         /// Its places now.
         places: u32,
-        /// Its opening now.
-        open_at: UnixMillis,
+        /// Its times now, and its day's.
+        times: Times,
     },
     /// A registration.
     Granted(Arc<Registration>),
@@ -119,7 +119,7 @@ impl Change {
     }
 }
 
-/// Places of a slot with the instants that rule them.
+/// Places of a slot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Release {
     /// Number in this log.
@@ -131,8 +131,15 @@ pub struct Release {
     /// Places.
     pub places: u32,
     /// When they can be had.
+    pub times: Times,
+}
+
+/// The instants that rule a tranche.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Times {
+    /// When its places can be had.
     pub open_at: UnixMillis,
-    /// When booking for the day ends.
+    /// When booking for the day ends, in every lane.
     pub close_at: UnixMillis,
     /// When the service day ends.
     pub day_end: UnixMillis,

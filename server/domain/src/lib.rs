@@ -23,6 +23,8 @@
 //!    is a refusal at once that says when to come back.
 //! 10. **INV-10** No NIK in clear in the log, in memory longer than the call, in logs, errors or metrics.
 
+#![warn(clippy::unwrap_used)]
+
 pub mod calendar;
 pub mod catalog;
 pub mod code;

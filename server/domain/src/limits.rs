@@ -18,6 +18,8 @@ pub const OFFICES_MAX: usize = 10_000;
 pub const WEEKS_AHEAD_MAX: u8 = 26;
 /// Scheduled changes (releases, day closings) written with one batch; the rest follow in the next.
 pub const DUE_EVENTS_PER_BATCH_MAX: usize = 4_096;
+/// Offices whose schedule is looked at for one batch.
+pub const OFFICES_PLANNED_MAX: usize = 512;
 /// Booking codes tried before a grant is put off as busy. Two collisions in a row mean billions of live codes.
 pub const CODE_TRIES_MAX: u64 = 8;
 /// How long repeats of a request find its registration after the service day.

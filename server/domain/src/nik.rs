@@ -41,8 +41,11 @@ impl Nik {
     /// # Errors
     /// Names the first part that is wrong.
     pub fn parse(raw: &str) -> Result<Self, NikError> {
-        let digits: [u8; DIGITS] = raw.as_bytes().try_into().map_err(|_| NikError::Shape)?;
-        let nik = Self(digits);
+        if raw.len() != DIGITS {
+            return Err(NikError::Shape);
+        }
+        let mut nik = Self([0; DIGITS]);
+        nik.0.copy_from_slice(raw.as_bytes());
         if !nik.0.iter().all(u8::is_ascii_digit) {
             return Err(NikError::Shape);
         }

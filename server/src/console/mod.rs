@@ -93,7 +93,8 @@ async fn metrics(State(console): State<Console>) -> impl IntoResponse {
 }
 
 async fn readyz(State(console): State<Console>) -> impl IntoResponse {
-    if console.ready.load(Ordering::Relaxed) && console.engine.fatal_now().is_none() {
+    let engine = &console.engine;
+    if console.ready.load(Ordering::Relaxed) && engine.fatal_now().is_none() && !engine.clock_drifts() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

@@ -12,7 +12,7 @@ use kuota_domain::{
     nik::NikKey,
     time::UnixMillis,
 };
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::LogWriter;
@@ -139,7 +139,8 @@ impl Recovered {
         }
         let log_id = Uuid::new_v4().as_u128();
         let nik_key_check = nik_key.check_value(log_id);
-        self.write(vec![Change::LogOpened { log_id, format: FORMAT, nik_key_check }], ("start", ""), now)
+        self.write(vec![Change::LogOpened { log_id, format: FORMAT, nik_key_check }], ("start", ""), now)?;
+        Ok(())
     }
 
     /// Brings the ledger in line with the catalogue and the calendar.
@@ -148,15 +149,10 @@ impl Recovered {
     /// When the catalogue would take something away, or the log cannot be written.
     pub fn apply_catalog(&mut self, catalog: &Catalog, now: UnixMillis) -> Result<(), BootError> {
         let changes = self.ledger.reconcile(catalog)?;
-        self.write(changes, ("catalogue", ""), now)?;
-        self.catch_up(now)
-    }
-
-    /// Writes everything that is due.
-    fn catch_up(&mut self, now: UnixMillis) -> Result<(), BootError> {
-        while self.ledger.next_due() <= now {
+        let mut has_space = self.write(changes, ("catalogue", ""), now)?;
+        while has_space && self.ledger.next_due() <= now {
             let changes = self.ledger.due(now);
-            self.write(changes, ("schedule", ""), now)?;
+            has_space = self.write(changes, ("schedule", ""), now)?;
         }
         Ok(())
     }
@@ -167,37 +163,50 @@ impl Recovered {
     /// When the log cannot be written.
     pub fn open_demo(&mut self, now: UnixMillis) -> Result<(), BootError> {
         let changes = self.ledger.open_now(DEMO_DAYS, now);
-        self.write(changes, ("--demo", "one-off opening of the next five service days"), now)
+        self.write(changes, ("--demo", "one-off opening of the next five service days"), now)?;
+        Ok(())
     }
 
-    /// Refuses a clock that would make the log run backwards.
+    /// The instant to start from: the clock's, or the log's last where the clock is a little behind.
     ///
     /// # Errors
-    /// When it stands before the log's last instant by more than a drift that is put up with.
-    pub fn check_clock(&self, now: UnixMillis) -> Result<(), BootError> {
+    /// When it is behind by more than a drift that is put up with.
+    pub fn start_from(&self, now: UnixMillis) -> Result<UnixMillis, BootError> {
         let behind_ms = self.now.0.saturating_sub(now.0);
-        let tolerated = self.now == UnixMillis::MIN || behind_ms <= crate::clock::DRIFT_MAX_MS;
-        if tolerated { Ok(()) } else { Err(BootError::Clock { now_ms: now.0, behind_ms }) }
+        let tolerated = behind_ms <= crate::clock::DRIFT_MAX_MS;
+        if tolerated { Ok(now.max(self.now)) } else { Err(BootError::Clock { now_ms: now.0, behind_ms }) }
     }
 
+    /// Applies, appends, and takes back what could not be appended. A full log is no reason not to serve what is
+    /// there: says whether it took the changes.
     fn write(
         &mut self,
         changes: Vec<Change>,
         (subject, reason): (&str, &str),
         now: UnixMillis,
-    ) -> Result<(), BootError> {
+    ) -> Result<bool, BootError> {
         self.now = self.now.max(now);
         let event =
             |change| Event { at: self.now, actor: Actor::system(subject), reason: reason.into(), change };
         let events: Vec<Event> = changes.into_iter().map(event).collect();
         for batch in events.chunks(super::BATCH_COMMANDS_MAX) {
-            self.writer.append(batch, self.now)?;
-            self.ledger.begin_replay();
-            for (seq, event) in (self.writer.chain.last_seq() - batch.len() as u64 + 1..).zip(batch) {
+            for (seq, event) in (self.writer.chain.last_seq() + 1..).zip(batch) {
                 self.ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
             }
-            self.ledger.end_replay();
+            self.ledger.seal();
+            match self.writer.append(batch, self.now) {
+                Ok(()) => self.ledger.commit(),
+                Err(AppendError::Full) if self.writer.chain.last_seq() > 0 => {
+                    self.ledger.roll_back();
+                    warn!(
+                        subject,
+                        "the log is full: serving what is there, and trying again when there is space"
+                    );
+                    return Ok(false);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }

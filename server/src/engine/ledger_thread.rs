@@ -13,6 +13,7 @@ use kuota_domain::{
     event::{Actor, Change, Event},
     gate::Keeper,
     ledger::{Command, Decision, Ledger, Rejection},
+    limits::DUE_EVENTS_PER_BATCH_MAX,
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -26,7 +27,7 @@ use super::{
     read_model::ReadModel,
 };
 use crate::{
-    clock::{Clock, DRIFT_MAX_MS},
+    clock::{Clock, STEP_BACK_MAX_MS},
     log::AppendError,
     telemetry::Metrics,
 };
@@ -53,6 +54,7 @@ pub(super) struct LedgerThread {
     current: Batch,
     sealed: Option<Batch>,
     log_full_until: Option<UnixMillis>,
+    drifting: bool,
 }
 
 impl LedgerThread {
@@ -77,6 +79,7 @@ impl LedgerThread {
             current: Batch::default(),
             sealed: None,
             log_full_until: None,
+            drifting: false,
         };
         thread.publish_recovered();
         thread
@@ -84,6 +87,18 @@ impl LedgerThread {
 
     /// Serves until every sender of orders is gone and the last batch is in the log.
     pub(super) fn run(mut self, orders: &Receiver<Order>, log: LogThread) {
+        let served = self.serve(orders, &log);
+        // The log is closed before this thread ends, and with it the data directory's lock is free.
+        if let Err(fatal) = served {
+            self.stop(fatal, orders);
+        }
+        drop(log.batches);
+        if log.thread.join().is_err() {
+            self.fatal.send_replace(Some(Fatal::Log("the log's thread panicked".into())));
+        }
+    }
+
+    fn serve(&mut self, orders: &Receiver<Order>, log: &LogThread) -> Result<(), Fatal> {
         let (no_orders, no_results) = (never::<Order>(), never::<Result<(), AppendError>>());
         let mut open = true;
         while open || !self.current.is_empty() || self.sealed.is_some() {
@@ -101,26 +116,21 @@ impl LedgerThread {
                 Ok(operation) if operation.index() == result_ready => {
                     let gone = || AppendError::Broken("the log's thread is gone".into());
                     let result = operation.recv(results_now).unwrap_or_else(|_| Err(gone()));
-                    if let Err(fatal) = self.finish(result) {
-                        return self.stop(fatal, orders);
-                    }
+                    self.finish(result)?;
                 }
                 Ok(_) | Err(_) => self.take_due(),
             }
-            if self.sealed.is_none() && !self.current.is_empty() && !self.seal(&log) {
-                return self.stop(Fatal::Log("the log's thread is gone".into()), orders);
+            if self.sealed.is_none() && !self.current.is_empty() && !self.seal(log) {
+                return Err(Fatal::Log("the log's thread is gone".into()));
             }
         }
-        drop(log.batches);
-        if log.thread.join().is_err() {
-            self.stop(Fatal::Log("the log's thread panicked".into()), orders);
-        }
+        Ok(())
     }
 
     fn wait(&self) -> Duration {
         let due = self.ledger.next_due().max(self.log_full_until.unwrap_or(UnixMillis::MIN));
         // Nothing can become due while a batch is on its way, or the clock is not believed.
-        if self.sealed.is_some() || self.clock_drifts() {
+        if self.sealed.is_some() || self.drifting {
             IDLE_WAIT_MAX
         } else {
             self.clock.now().until(due).min(IDLE_WAIT_MAX)
@@ -132,31 +142,55 @@ impl LedgerThread {
         let room = BATCH_COMMANDS_MAX - self.current.replies.len();
         let round: Vec<Order> = std::iter::once(first).chain(orders.try_iter().take(room - 1)).collect();
         self.metrics.drained(round.len(), orders.len());
-        // `now` comes after the last drained command, and an ask that passed the gate is never too early (INV-6).
-        let passed = round.iter().map(|order| match order {
-            Order::Register { passed_at, .. } => *passed_at,
-            Order::Cancel { .. } | Order::Flush(_) => UnixMillis::MIN,
+        if !self.tick() {
+            round.into_iter().for_each(|order| self.refuse(order, &Failure::ClockDrift));
+            return;
+        }
+        // An ask that passed the gate is never too early (INV-6), but for a clock that was far ahead.
+        let believed = self.now.plus_ms(STEP_BACK_MAX_MS);
+        let passed = round.iter().filter_map(|order| match order {
+            Order::Register { passed_at, .. } => Some(*passed_at).filter(|passed_at| *passed_at <= believed),
+            Order::Cancel { .. } | Order::Flush(_) => None,
         });
-        self.now = self.now.max(self.clock.now()).max(passed.max().unwrap_or(UnixMillis::MIN));
+        self.now = self.now.max(passed.max().unwrap_or(UnixMillis::MIN));
         self.decide_due();
         for order in round {
             self.decide(order);
         }
     }
 
-    fn take_due(&mut self) {
-        self.now = self.now.max(self.clock.now());
-        self.decide_due();
-        self.settle();
+    /// Takes the time: after the last drained command, and never below the log's. Says whether it is believed.
+    fn tick(&mut self) -> bool {
+        let drifts = self.clock.drifts();
+        if drifts != self.drifting {
+            self.drifting = drifts;
+            let drift_ms = self.clock.drift_ms();
+            if drifts {
+                error!(
+                    drift_ms,
+                    "the wall clock was moved: writes pause until it is back, or the server restarted"
+                );
+            } else {
+                info!(drift_ms, "the wall clock is believed again");
+            }
+        }
+        if !drifts {
+            self.now = self.now.max(self.clock.now());
+        }
+        !drifts
     }
 
-    fn clock_drifts(&self) -> bool {
-        self.clock.drift_ms().abs() > DRIFT_MAX_MS
+    fn take_due(&mut self) {
+        if self.tick() {
+            self.decide_due();
+        }
+        self.settle();
     }
 
     fn decide_due(&mut self) {
         let backing_off = self.log_full_until.is_some_and(|until| self.now < until);
-        if self.now < self.ledger.next_due() || backing_off || self.clock_drifts() {
+        let has_room = self.current.events.len() < DUE_EVENTS_PER_BATCH_MAX;
+        if self.now < self.ledger.next_due() || backing_off || !has_room {
             return;
         }
         for change in self.ledger.due(self.now) {
@@ -172,7 +206,7 @@ impl LedgerThread {
                 let (request, slot, places) = (ask.request, ask.slot, ask.places());
                 let (verdict, is_new) = self.verdict(Command::Register(ask));
                 if let (Ok(registration), true) = (&verdict, is_new) {
-                    self.read.requests.decided(registration);
+                    self.read.decided(registration);
                 }
                 let asked = Asked { request, slot, places, verdict, is_new, pass, asking };
                 self.current.replies.push(Reply::Ask(asked));
@@ -262,8 +296,9 @@ impl LedgerThread {
         self.ledger.seal();
         let mut batch = mem::take(&mut self.current);
         if batch.events.is_empty() {
-            self.sealed = Some(batch);
-            return self.finish(Ok(())).is_ok();
+            self.ledger.commit();
+            self.publish(batch);
+            return true;
         }
         let sealed = Sealed { events: mem::take(&mut batch.events).into(), now: self.now };
         self.sealed = Some(batch);
@@ -309,8 +344,11 @@ impl LedgerThread {
         for reply in sealed.replies.into_iter().chain(current.replies) {
             match reply {
                 // The pass gives its permits back when it is dropped.
-                Reply::Ask(Asked { request, pass, asking, .. }) => {
+                Reply::Ask(Asked { request, pass, asking, verdict, .. }) => {
                     drop((pass, asking));
+                    if let Ok(registration) = verdict {
+                        self.read.undecided(&registration);
+                    }
                     self.read.requests.withdraw(request).answer(&Err(failure.clone()));
                 }
                 Reply::Cancel { answer, .. } => {
@@ -331,22 +369,28 @@ impl LedgerThread {
     }
 
     /// The log is lost to this process: raises the alarm, and tells everyone who still asks.
-    fn stop(mut self, fatal: Fatal, orders: &Receiver<Order>) {
+    fn stop(&mut self, fatal: Fatal, orders: &Receiver<Order>) {
         self.fatal.send_replace(Some(fatal));
         let sealed = self.sealed.take().unwrap_or_default();
         self.drop_batches(sealed, &Failure::OutcomeUnknown);
         for order in orders {
-            match order {
-                Order::Register { ask, pass, asking, .. } => {
-                    drop((pass, asking));
-                    self.read.requests.withdraw(ask.request).answer(&Err(Failure::Stopping));
-                }
-                Order::Cancel { answer, .. } => {
-                    let _ = answer.send(Err(Failure::Stopping));
-                }
-                Order::Flush(answer) => {
-                    let _ = answer.send(());
-                }
+            self.refuse(order, &Failure::Stopping);
+        }
+    }
+
+    /// Sends an order back undecided.
+    fn refuse(&self, order: Order, failure: &Failure) {
+        match order {
+            Order::Register { ask, pass, asking, .. } => {
+                drop((pass, asking));
+                self.read.requests.withdraw(ask.request).answer(&Err(failure.clone()));
+            }
+            Order::Cancel { answer, .. } => {
+                // A caller that went away changes nothing.
+                let _ = answer.send(Err(failure.clone()));
+            }
+            Order::Flush(answer) => {
+                let _ = answer.send(());
             }
         }
     }

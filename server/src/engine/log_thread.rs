@@ -1,6 +1,7 @@
 //! The log's thread: takes one batch at a time, encodes it, appends it durably, says how it went.
 
 use std::{
+    any::Any,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Instant,
@@ -22,13 +23,22 @@ pub struct LogWriter {
     pub(super) chain: Chain,
     pub(super) writer: u128,
     pub(super) metrics: Arc<Metrics>,
+    /// Lives as long as the log is open. Declared last: dropped after the log.
+    kept: Option<Box<dyn Any + Send>>,
 }
 
 impl LogWriter {
     /// Continues a log from the end of its chain.
     #[must_use]
     pub fn new(log: Box<dyn EventLog>, chain: Chain, metrics: Arc<Metrics>) -> Self {
-        Self { log, chain, writer: Uuid::new_v4().as_u128(), metrics }
+        Self { log, chain, writer: Uuid::new_v4().as_u128(), metrics, kept: None }
+    }
+
+    /// Keeps something, a lock for one, until the log is closed.
+    #[must_use]
+    pub fn keeping(mut self, kept: Box<dyn Any + Send>) -> Self {
+        self.kept = Some(kept);
+        self
     }
 
     /// Appends one batch; when it returns `Ok`, no crash loses it.

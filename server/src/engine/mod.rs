@@ -41,10 +41,7 @@ pub use self::{
     directory::{Directory, OfficeEntry},
     log_thread::LogWriter,
 };
-use crate::{
-    clock::{Clock, DRIFT_MAX_MS},
-    telemetry::Metrics,
-};
+use crate::{clock::Clock, telemetry::Metrics};
 
 /// Orders that may wait for the ledger.
 pub const LEDGER_QUEUE_MAX: usize = 8_192;
@@ -186,8 +183,13 @@ impl Engine {
             fatal_sender,
             (shards_max, now),
         );
-        let ledger =
-            thread::Builder::new().name("kuota-ledger".into()).spawn(move || ledger.run(&incoming, log))?;
+        let last_words = LastWords(read.clone());
+        let ledger = thread::Builder::new().name("kuota-ledger".into()).spawn(move || {
+            // Dropped in reverse order, also by a panic: first the queue, then whoever still waits is answered.
+            let _last_words = last_words;
+            let incoming = incoming;
+            ledger.run(&incoming, log);
+        })?;
         Ok(Self { read, orders: Some(orders), ledger: Some(ledger), nik_key, clock, metrics, fatal })
     }
 
@@ -241,6 +243,12 @@ impl Engine {
                 return self.claim(gate, ask, wish.durability, now);
             }
         }
+        // A clock that is not believed may not say that it is too early or too late.
+        let by_clock =
+            !matches!(refusal, Some(Refusal::SoldOut | Refusal::NotEnoughPlaces { .. } | Refusal::Paused));
+        if by_clock && self.clock.drifts() {
+            return Err(Failure::ClockDrift);
+        }
         Err(refusal.map_or(Failure::Stopping, Failure::Refused))
     }
 
@@ -252,11 +260,15 @@ impl Engine {
         durability: Durability,
         now: UnixMillis,
     ) -> Result<Reached, Failure> {
-        if self.clock.drift_ms().abs() > DRIFT_MAX_MS {
+        if self.clock.drifts() {
             return Err(Failure::ClockDrift);
         }
         if let Some(applicant) = self.read.applicants.first_live(&ask.applicants) {
-            return Err(Refusal::AlreadyRegistered { applicant }.into());
+            // It may be this very request, published since it was looked up: applicants come before the map (INV-3).
+            return match self.read.requests.join(ask.request, ask.content, durability) {
+                Found::Vacant(_) => Err(Refusal::AlreadyRegistered { applicant }.into()),
+                found => found.reached(),
+            };
         }
         let receiver = match self.read.requests.enter(ask.request, ask.content, durability) {
             Found::Vacant(Some(receiver)) => receiver,
@@ -293,11 +305,8 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn cancel(&self, id: RegistrationId, caller: CallerNumber, reason: &str) -> Answer {
-        if self.clock.drift_ms().abs() > DRIFT_MAX_MS {
+        if self.clock.drifts() {
             return Err(Failure::ClockDrift);
-        }
-        if self.read.registration(id).is_none() {
-            return Err(Failure::RegistrationNotFound);
         }
         let (answer, receiver) = oneshot::channel();
         let cancellation = Cancellation { registration: id, caller, reason: reason.into() };
@@ -309,14 +318,23 @@ impl Engine {
         answer
     }
 
-    /// A registration as committed.
+    /// A registration as committed, or as promised to a caller who did not wait for the commit.
     #[must_use]
-    pub fn find(&self, key: Key) -> Option<Arc<Registration>> {
-        match key {
+    pub fn find(&self, key: Key) -> Option<Granted> {
+        let committed = match key {
             Key::Id(id) => self.read.registration(id),
             Key::Code(code) => self.read.by_code(code),
             Key::Request(request) => self.read.requests.done(request),
+        };
+        if let Some(registration) = committed {
+            return Some(Granted { registration, durable: true });
         }
+        let promised = self.read.accepted(|registration| match key {
+            Key::Id(id) => registration.id == id,
+            Key::Code(code) => registration.code == code,
+            Key::Request(request) => registration.request == request,
+        });
+        promised.map(|registration| Granted { registration, durable: false })
     }
 
     /// Offices and slots, as committed.
@@ -336,6 +354,12 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// Whether the wall clock is not believed.
+    #[must_use]
+    pub fn clock_drifts(&self) -> bool {
+        self.clock.drifts()
     }
 
     /// Milliseconds the wall clock has moved against the monotonic one.
@@ -403,13 +427,14 @@ impl Engine {
     }
 
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
-    fn identify(&self, slot: SlotKey, party: Vec<(Nik, Box<str>)>) -> (Box<[Applicant]>, ContentHash) {
+    fn identify(&self, slot: SlotKey, mut party: Vec<(Nik, Box<str>)>) -> (Box<[Applicant]>, ContentHash) {
         let mut content = Sha256::new();
         content.update(slot.office.0.to_be_bytes());
         content.update(slot.day.number().to_be_bytes());
         content.update([u8::try_from(slot.lane.index()).unwrap_or(u8::MAX)]);
-        let applicants = party.into_iter().map(|(nik, reference)| {
-            let key = self.nik_key.applicant(&nik);
+        // In place, so that the digits are wiped where they stand (INV-10).
+        let applicants = party.iter_mut().map(|(nik, reference)| {
+            let (key, reference) = (self.nik_key.applicant(nik), std::mem::take(reference));
             content.update(key.0);
             content.update((reference.len() as u64).to_be_bytes());
             content.update(reference.as_bytes());
@@ -428,6 +453,15 @@ impl Drop for Engine {
     }
 }
 
+/// Answers whoever still waits when the ledger's thread is gone.
+struct LastWords(Arc<ReadModel>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.requests.give_up();
+    }
+}
+
 /// How far a registration came without waiting.
 enum Reached {
     Answer(Granted),
@@ -439,7 +473,8 @@ impl Found {
         match self {
             Self::Done(registration) => Ok(Reached::Answer(Granted { registration, durable: true })),
             Self::Joined(receiver) => Ok(Reached::Waiting(receiver)),
-            Self::Crowded | Self::Vacant(_) => Err(Refusal::Busy.into()),
+            // The first call may yet be granted: nothing final can be said.
+            Self::Crowded | Self::Vacant(_) => Err(Failure::OutcomeUnknown),
             Self::Reused => Err(Failure::RequestReused),
         }
     }

@@ -3,12 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use kuota_domain::{
+    calendar::ServiceDay,
     gate::{Figures, SlotGate},
     ids::{OfficeNumber, RequestKey},
     ledger::Rejection,
     refusal::Refusal,
     registration::RegistrationState,
-    slot::SlotKey,
+    slot::{Lane, SlotKey},
 };
 
 use super::{
@@ -36,6 +37,7 @@ impl LedgerThread {
     pub(super) fn publish(&mut self, batch: Batch) {
         let mut waiters = Vec::new();
         let mut catalog_changed = false;
+        let mut dropped_days = Vec::new();
         for publication in batch.publications {
             match publication {
                 Publication::Registration(registration) => {
@@ -50,19 +52,16 @@ impl LedgerThread {
                 Publication::Ended(registration) => self.read.applicants.ends(&registration),
                 Publication::Forgotten(registration) => self.read.forget(&registration),
                 Publication::Catalog => catalog_changed = true,
-                Publication::DayDropped(office, day) => {
-                    self.keepers.retain(|slot, _| (slot.office, slot.day) != (office, day));
-                    let mut directory = (**self.read.directory.load()).clone();
-                    directory.drop_day(office, day);
-                    self.read.directory.store(Arc::new(directory));
-                }
+                Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
         }
+        self.publish_dropped(&dropped_days);
         if catalog_changed {
             self.publish_catalog();
         }
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
         let mut spent: HashMap<SlotKey, u32> = HashMap::new();
+        let (mut cancels, mut flushes) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.replies.len());
         for reply in batch.replies {
             match reply {
@@ -77,11 +76,9 @@ impl LedgerThread {
                 }
                 Reply::Cancel { verdict, answer } => {
                     let granted = |registration| Granted { registration, durable: true };
-                    let _ = answer.send(verdict.map(granted).map_err(Failure::from));
+                    cancels.push((answer, verdict.map(granted).map_err(Failure::from)));
                 }
-                Reply::Flush(answer) => {
-                    let _ = answer.send(());
-                }
+                Reply::Flush(answer) => flushes.push(answer),
             }
         }
         let figures = batch.touched;
@@ -91,9 +88,30 @@ impl LedgerThread {
             self.metrics.published(&granted.registration);
             waiting.answer(&Ok(granted));
         }
+        for (answer, said) in cancels {
+            // A caller that went away changes nothing.
+            let _ = answer.send(said);
+        }
         for (request, slot, places, verdict) in answers {
             self.answer(request, slot, places, verdict);
         }
+        for answer in flushes {
+            let _ = answer.send(());
+        }
+    }
+
+    fn publish_dropped(&mut self, days: &[(OfficeNumber, ServiceDay)]) {
+        if days.is_empty() {
+            return;
+        }
+        let mut directory = (**self.read.directory.load()).clone();
+        for (office, day) in days {
+            directory.drop_day(*office, *day);
+            for lane in Lane::ALL {
+                self.keepers.remove(&SlotKey { office: *office, day: *day, lane });
+            }
+        }
+        self.read.directory.store(Arc::new(directory));
     }
 
     /// Answers an ask that changed nothing.

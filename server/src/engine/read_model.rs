@@ -15,6 +15,8 @@ pub(super) struct ReadModel {
     pub(super) applicants: Applicants,
     registrations: DashMap<RegistrationId, Arc<Registration>>,
     codes: DashMap<BookingCode, RegistrationId>,
+    /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
+    accepted: DashMap<RegistrationId, Arc<Registration>>,
 }
 
 impl ReadModel {
@@ -27,6 +29,25 @@ impl ReadModel {
         self.registration(id)
     }
 
+    /// The ledger granted it, and the log does not have it yet.
+    pub(super) fn decided(&self, registration: &Arc<Registration>) {
+        // First to be found, then told: whoever was told finds it.
+        self.accepted.insert(registration.id, registration.clone());
+        if !self.requests.decided(registration) {
+            self.accepted.remove(&registration.id);
+        }
+    }
+
+    /// The log does not have it, and never will.
+    pub(super) fn undecided(&self, registration: &Registration) {
+        self.accepted.remove(&registration.id);
+    }
+
+    /// One that was promised before it was in the log.
+    pub(super) fn accepted(&self, found: impl Fn(&Registration) -> bool) -> Option<Arc<Registration>> {
+        self.accepted.iter().find(|entry| found(entry.value())).map(|entry| entry.value().clone())
+    }
+
     pub(super) fn registrations(&self) -> usize {
         self.registrations.len()
     }
@@ -35,6 +56,7 @@ impl ReadModel {
     pub(super) fn put(&self, registration: &Arc<Registration>) {
         self.codes.insert(registration.code, registration.id);
         self.registrations.insert(registration.id, registration.clone());
+        self.accepted.remove(&registration.id);
     }
 
     pub(super) fn forget(&self, registration: &Registration) {

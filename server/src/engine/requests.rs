@@ -9,7 +9,7 @@ use kuota_domain::{
 };
 use tokio::sync::oneshot;
 
-use super::{Answer, Durability, Granted, JOINERS_PER_REQUEST_MAX};
+use super::{Answer, Durability, Failure, Granted, JOINERS_PER_REQUEST_MAX};
 
 /// What is known of a request id.
 #[derive(Debug)]
@@ -87,18 +87,36 @@ impl Requests {
         }
     }
 
-    /// The ledger granted it, and the log does not have it yet: answers those who did not ask for more.
-    pub(super) fn decided(&self, registration: &Arc<Registration>) {
+    /// The ledger granted it, and the log does not have it yet: answers those who did not ask for more. Says whether
+    /// there were any.
+    pub(super) fn decided(&self, registration: &Arc<Registration>) -> bool {
+        let mut told = false;
         if let Some(mut entered) = self.0.get_mut(&registration.request)
             && let Entered::Pending(pending) = &mut *entered
         {
-            pending.decided = Some(registration.clone());
             let is_accepted = |waiter: &mut Waiter| waiter.durability == Durability::Accepted;
             for waiter in pending.waiters.extract_if(.., is_accepted) {
                 let granted = Granted { registration: registration.clone(), durable: false };
                 // A caller that went away changes nothing.
                 let _ = waiter.answer.send(Ok(granted));
+                told = true;
             }
+            // A later caller is told early only if this one can be found already.
+            pending.decided = told.then(|| registration.clone());
+        }
+        told
+    }
+
+    /// Nobody will ever answer those who still wait but this.
+    pub(super) fn give_up(&self) {
+        let pending: Vec<RequestKey> = self
+            .0
+            .iter()
+            .filter(|entry| matches!(entry.value(), Entered::Pending(_)))
+            .map(|entry| *entry.key())
+            .collect();
+        for key in pending {
+            self.withdraw(key).answer(&Err(Failure::OutcomeUnknown));
         }
     }
 
@@ -135,6 +153,7 @@ impl Entered {
                     let _ = answer.send(Ok(Granted { registration: registration.clone(), durable: false }));
                     return Found::Joined(receiver);
                 }
+                pending.waiters.retain(|waiter| !waiter.answer.is_closed());
                 if pending.waiters.len() > JOINERS_PER_REQUEST_MAX {
                     return Found::Crowded;
                 }

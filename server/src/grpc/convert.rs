@@ -66,7 +66,11 @@ fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Ni
     }
     let mut party = Vec::with_capacity(applicants.len().min(PARTY_MAX));
     let mut digits: Vec<String> = Vec::with_capacity(party.capacity());
-    for (index, applicant) in applicants.into_iter().take(PARTY_MAX).enumerate() {
+    for (index, mut applicant) in applicants.into_iter().enumerate() {
+        if index >= PARTY_MAX {
+            applicant.nik.zeroize();
+            continue;
+        }
         if applicant.reference.chars().count() > REFERENCE_CHARS_MAX {
             let field = format!("applicants[{index}].reference");
             violations.add(field, format!("up to {REFERENCE_CHARS_MAX} characters are allowed"));

@@ -64,7 +64,7 @@ impl RegistrationService for Api {
     ) -> Result<Response<v1::GetRegistrationResponse>, Status> {
         let key = convert::key(request.into_inner(), ANONYMOUS)?;
         let found = self.engine.find(key).ok_or_else(|| status(Failure::RegistrationNotFound))?;
-        let registration = Some(self.registration(&Granted { registration: found, durable: true }));
+        let registration = Some(self.registration(&found));
         let server_time = self.server_time();
         Ok(Response::new(v1::GetRegistrationResponse { registration, server_time }))
     }

@@ -7,7 +7,7 @@ use kuota_domain::{
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{LaneOffer, Office, OfficeKind},
     code::BookingCode,
-    event::{Actor, Change, Event, Release},
+    event::{Actor, Change, Event, Release, Times},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug, TrancheNumber},
     nik::ApplicantKey,
     registration::{Applicant, Registration, RegistrationState},
@@ -84,14 +84,16 @@ fn encode_change(change: &Change) -> Body {
             slot: Some(encode_slot(release.slot)),
             opening_id: release.opening.to_string(),
             places: release.places,
-            open_at_ms: release.open_at.0,
-            close_at_ms: release.close_at.0,
-            day_end_ms: release.day_end.0,
+            open_at_ms: release.times.open_at.0,
+            close_at_ms: release.times.close_at.0,
+            day_end_ms: release.times.day_end.0,
         }),
-        Change::TrancheChanged { tranche, places, open_at } => Body::TrancheChanged(stored::TrancheChanged {
+        Change::TrancheChanged { tranche, places, times } => Body::TrancheChanged(stored::TrancheChanged {
             tranche: tranche.0,
             places: *places,
-            open_at_ms: open_at.0,
+            open_at_ms: times.open_at.0,
+            close_at_ms: times.close_at.0,
+            day_end_ms: times.day_end.0,
         }),
         Change::Granted(registration) => Body::Granted(encode_grant(registration)),
         Change::Cancelled(id) => {
@@ -212,14 +214,12 @@ fn decode_change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Cha
             slot: decode_slot(released.slot)?,
             opening: slug(&released.opening_id)?,
             places: released.places,
-            open_at: UnixMillis(released.open_at_ms),
-            close_at: UnixMillis(released.close_at_ms),
-            day_end: UnixMillis(released.day_end_ms),
+            times: times(released.open_at_ms, released.close_at_ms, released.day_end_ms),
         }),
         Body::TrancheChanged(changed) => Change::TrancheChanged {
             tranche: TrancheNumber(changed.tranche),
             places: changed.places,
-            open_at: UnixMillis(changed.open_at_ms),
+            times: times(changed.open_at_ms, changed.close_at_ms, changed.day_end_ms),
         },
         Body::Granted(granted) => Change::Granted(Arc::new(decode_grant(granted, caller, at)?)),
         Body::Cancelled(cancelled) => {
@@ -292,6 +292,14 @@ fn decode_slot(slot: Option<stored::Slot>) -> Result<SlotKey, CodecError> {
     let slot = slot.ok_or(CodecError::Field("slot"))?;
     let (office, day) = (OfficeNumber(slot.office), ServiceDay::from_number(slot.day));
     Ok(SlotKey { office, day, lane: lane(slot.lane)? })
+}
+
+const fn times(open_at_ms: i64, close_at_ms: i64, day_end_ms: i64) -> Times {
+    Times {
+        open_at: UnixMillis(open_at_ms),
+        close_at: UnixMillis(close_at_ms),
+        day_end: UnixMillis(day_end_ms),
+    }
 }
 
 fn lane(number: u32) -> Result<Lane, CodecError> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params};
 
 use super::{AppendError, EventLog, ReadError, Row, WalReport, wal};
 
@@ -66,8 +66,12 @@ impl SqliteLog {
             return Err(ReadError::Damaged(damage));
         }
         let connection = Connection::open(path).map_err(|error| unreadable(&error))?;
-        prepare(&connection).map_err(|error| unreadable(&error))?;
+        let is_new = prepare(&connection).map_err(|error| unreadable(&error))?;
         recognise(&connection)?;
+        if is_new || report.tail_frames > 0 {
+            // The file says by itself what it is, and a tail that was dropped is not met again.
+            empty_wal(&connection).map_err(|error| unreadable(&error))?;
+        }
         if let Some(bytes) = options.size_max_bytes {
             let pages = i64::try_from(bytes / 4_096).unwrap_or(i64::MAX).max(1);
             connection.pragma_update(None, "max_page_count", pages).map_err(|error| unreadable(&error))?;
@@ -105,7 +109,12 @@ impl SqliteLog {
 impl EventLog for SqliteLog {
     fn append(&mut self, row: &Row) -> Result<(), AppendError> {
         // A single statement commits by itself: WAL with synchronous=FULL syncs before `execute` returns (INV-4).
-        self.insert(row).map_err(|error| self.classify(&error))
+        self.insert(row).map_err(|error| self.classify(&error))?;
+        if row.first_seq == 1 {
+            // Whose log it is stands in the file itself from the start, whatever becomes of the WAL.
+            empty_wal(&self.connection).map_err(|error| AppendError::Broken(error.to_string()))?;
+        }
+        Ok(())
     }
 
     fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
@@ -123,11 +132,22 @@ impl EventLog for SqliteLog {
     }
 }
 
-/// Reads a log that may have a writer at the same time.
+/// Reads a log that may have a writer at the same time. Without one (`is_idle`), what SQLite would drop in silence is
+/// looked at first; and nothing is changed, so that damage can still be examined afterwards.
 ///
 /// # Errors
-/// When the file cannot be read, is no log, or `visit` fails.
-pub fn read_rows(path: &Path, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+/// When the file cannot be read, is no log, is damaged, or `visit` fails.
+pub fn read_rows(
+    path: &Path,
+    is_idle: bool,
+    visit: &mut dyn FnMut(Row) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    if is_idle {
+        let report = wal::inspect(path).map_err(|error| ReadError::Storage(error.to_string()))?;
+        if let Some(damage) = report.damage() {
+            return Err(ReadError::Damaged(damage));
+        }
+    }
     // A reader of a WAL database needs its shared memory, and so write access to the directory.
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| unreadable(&error))?;
@@ -135,11 +155,20 @@ pub fn read_rows(path: &Path, visit: &mut dyn FnMut(Row) -> Result<(), ReadError
         .busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))
         .map_err(|error| unreadable(&error))?;
     connection.pragma_update(None, "query_only", true).map_err(|error| unreadable(&error))?;
+    // The last connection to close would move the WAL into the file and delete it.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(|error| unreadable(&error))?;
     recognise(&connection)?;
     read_all(&connection, visit)
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+fn empty_wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Sets the connection up, and makes the table in an empty file; says whether it did.
+fn prepare(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
     connection.pragma_update(None, "page_size", 4_096)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -147,12 +176,13 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application_id == 0 && tables == 0 {
+    let is_new = application_id == 0 && tables == 0;
+    if is_new {
         connection.execute_batch(&format!(
             "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         ))?;
     }
-    Ok(())
+    Ok(is_new)
 }
 
 fn recognise(connection: &Connection) -> Result<(), ReadError> {

@@ -205,5 +205,5 @@ impl Server {
 }
 
 pub(crate) fn verify(data: &std::path::Path) -> kuota_server::verify::Verdict {
-    kuota_server::verify::verify(&kuota_server::data_dir::log_path(data)).unwrap()
+    kuota_server::verify::verify(data).unwrap()
 }

@@ -27,7 +27,7 @@ pub(crate) async fn insist(client: &Client, ask: &Ask) -> Outcome {
     for _ in 0..BUSY_TRIES_MAX {
         match client.register(ask).await.unwrap() {
             Outcome::Refused(refusal) if refusal.reason() == RefusalReason::Busy => {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
             outcome => return outcome,
         }

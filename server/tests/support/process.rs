@@ -39,28 +39,36 @@ pub(crate) fn arguments(command: &mut Command, data: &Path) {
     command.arg("--data").arg(data).stderr(Stdio::piped()).stdin(Stdio::null());
 }
 
+/// A server that ended instead of serving.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) printed: String,
+}
+
 impl Process {
     pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         let mut command = command(data);
         command.args(more);
-        Self::spawn(command).unwrap_or_else(|log| panic!("the server did not start:\n{log}"))
+        Self::spawn(command).unwrap_or_else(|ended| panic!("the server did not start:\n{}", ended.printed))
     }
 
     /// Starts a command that is, or becomes, a server; says what it printed if it ends instead.
-    pub(crate) fn spawn(mut command: Command) -> Result<Self, String> {
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
+    pub(crate) fn spawn(mut command: Command) -> Result<Self, Ended> {
+        let child = command.spawn().unwrap();
+        let mut process = Self { child, grpc: String::new(), http: String::new(), log: None };
+        let mut lines = BufReader::new(process.child.stderr.take().unwrap());
         let mut printed = String::new();
         loop {
             let mut line = String::new();
             if lines.read_line(&mut line).unwrap() == 0 {
-                child.wait().unwrap();
-                return Err(printed);
+                return Err(Ended { code: process.child.wait().unwrap().code(), printed });
             }
             printed.push_str(&line);
             if line.contains("serving") && line.contains("grpc") {
-                let (grpc, http) = (address(&line, "grpc"), address(&line, "http"));
-                return Ok(Self { child, grpc, http, log: Some(collect(lines, printed)) });
+                (process.grpc, process.http) = (address(&line, "grpc"), address(&line, "http"));
+                process.log = Some(collect(lines, printed));
+                return Ok(process);
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{DayState, Ledger, LogIdentity, OfficeState, Places, Timer, Undo};
 use crate::{
     calendar::ServiceDay,
     catalog::Office,
-    event::{Change, Event, Release},
+    event::{Change, Event, Release, Times},
     ids::{OfficeNumber, RegistrationId, TrancheNumber},
     registration::{Registration, RegistrationState},
     slot::SlotKey,
@@ -77,8 +77,8 @@ impl Ledger {
                 self.plan_anew();
             }
             Change::TrancheReleased(release) => self.release(release)?,
-            Change::TrancheChanged { tranche, places, open_at } => {
-                self.change_tranche(*tranche, *places, *open_at)?;
+            Change::TrancheChanged { tranche, places, times } => {
+                self.change_tranche(*tranche, *places, *times)?;
             }
             Change::Granted(registration) => self.grant(registration, event.at)?,
             Change::Cancelled(id) => self.cancel(*id, event)?,
@@ -143,43 +143,46 @@ impl Ledger {
     }
 
     fn release(&mut self, release: &Release) -> Result<(), Misfit> {
-        let Release { tranche, slot, places, open_at, close_at, day_end, .. } = *release;
+        let Release { tranche, slot, places, times, .. } = *release;
         let misfit = Misfit::Tranche(tranche.0);
         if tranche.0 as usize != self.tranches.len() + 1 || self.figures(slot).is_some() {
             return Err(misfit);
         }
         self.keep_day(slot.office, slot.day);
         let state = self.offices.get_mut(slot.office.index()).ok_or(Misfit::Office(slot.office.0))?;
-        let day = state.days.entry(slot.day).or_insert_with(|| DayState {
-            close_at,
-            end: day_end,
-            closed: false,
-            last_queue_number: 0,
-            registrations: Vec::new(),
-            lanes: [None; 3],
-        });
+        let day = state.days.entry(slot.day).or_insert_with(|| DayState::new(times));
         if day.closed {
             return Err(misfit);
         }
+        let open_at = times.open_at;
         day.lanes[slot.lane.index()] = Some(Places { tranche, capacity: places, taken: 0, open_at });
-        let end = day.end;
         self.tranches.push(slot);
         self.journal.note(Undo::TrancheAdded);
-        self.set_timer(end, Timer::DayEnd(slot.office, slot.day));
-        Ok(())
+        self.set_day_times(slot, times)
     }
 
-    fn change_tranche(
-        &mut self,
-        tranche: TrancheNumber,
-        capacity: u32,
-        open_at: UnixMillis,
-    ) -> Result<(), Misfit> {
+    fn change_tranche(&mut self, tranche: TrancheNumber, capacity: u32, times: Times) -> Result<(), Misfit> {
         let misfit = Misfit::Tranche(tranche.0);
         let slot = self.slot_of_tranche(tranche).ok_or(misfit.clone())?;
         self.keep_day(slot.office, slot.day);
         let places = self.places_mut(slot).ok_or(misfit)?;
-        (places.capacity, places.open_at) = (capacity, open_at);
+        (places.capacity, places.open_at) = (capacity, times.open_at);
+        self.set_day_times(slot, times)
+    }
+
+    /// The day's own times follow its latest release or change. The caller has kept the day.
+    fn set_day_times(&mut self, slot: SlotKey, times: Times) -> Result<(), Misfit> {
+        let day = self.day_mut(slot.office, slot.day)?;
+        let end_before = std::mem::replace(&mut day.end, times.day_end);
+        day.close_at = times.close_at;
+        if day.closed {
+            return Ok(());
+        }
+        let timer = Timer::DayEnd(slot.office, slot.day);
+        if end_before != times.day_end {
+            self.clear_timer(end_before, timer);
+        }
+        self.set_timer(times.day_end, timer);
         Ok(())
     }
 

@@ -85,7 +85,10 @@ impl Ledger {
             return Err(refusal.into());
         }
         // INV-2: one live registration an applicant.
-        if let Some(applicant) = ask.applicants.iter().position(|applicant| self.is_live(applicant.key)) {
+        let is_twice =
+            |at: usize| ask.applicants[..at].iter().any(|other| other.key == ask.applicants[at].key);
+        let taken = |at: &usize| self.is_live(ask.applicants[*at].key) || is_twice(*at);
+        if let Some(applicant) = (0..ask.applicants.len()).find(taken) {
             return Err(Refusal::AlreadyRegistered { applicant }.into());
         }
         let day = self.day(ask.slot.office, ask.slot.day).ok_or(Rejection::NotFound)?;

@@ -2,8 +2,11 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Ledger, Timer};
-use crate::registration::{Registration, RegistrationState};
+use super::{Ledger, OfficeState, Timer};
+use crate::{
+    registration::{Registration, RegistrationState},
+    slot::Lane,
+};
 
 impl Ledger {
     /// SHA-256 over everything, in an order of its own.
@@ -15,10 +18,12 @@ impl Ledger {
             sink.number(identity.format);
             sink.bytes(&identity.nik_key_check);
         }
+        sink.length(self.holidays.len());
         for (day, name) in self.holidays.iter() {
             sink.number(day.number());
             sink.bytes(name.as_bytes());
         }
+        sink.length(self.openings.len());
         for rule in self.openings.values() {
             sink.bytes(rule.id.as_str().as_bytes());
             sink.number(rule.weekday.index());
@@ -26,14 +31,46 @@ impl Ledger {
             sink.number(rule.service_weekdays.0);
             sink.number(rule.weeks_ahead);
         }
+        sink.length(self.offices.len());
         for state in &self.offices {
-            self.office_into(state, &mut sink);
+            office_into(state, &mut sink);
         }
         let mut registrations: Vec<_> = self.registrations.values().collect();
         registrations.sort_unstable_by_key(|registration| registration.id);
+        sink.length(registrations.len());
         for registration in registrations {
-            self.registration_into(registration, &mut sink);
+            registration_into(registration, &mut sink);
         }
+        // The indices too: one left over would answer for a registration that never was.
+        let mut requests: Vec<_> = self.requests.iter().map(|(key, id)| (*key, *id)).collect();
+        requests.sort_unstable();
+        sink.length(requests.len());
+        for (key, id) in requests {
+            sink.number(key.caller.0);
+            sink.bytes(&key.id.to_be_bytes());
+            sink.bytes(&id.0.to_be_bytes());
+        }
+        let mut codes: Vec<_> = self.codes.iter().map(|(code, id)| (*code, *id)).collect();
+        codes.sort_unstable();
+        sink.length(codes.len());
+        for (code, id) in codes {
+            sink.bytes(&code.number().to_be_bytes());
+            sink.bytes(&id.0.to_be_bytes());
+        }
+        let mut live: Vec<_> = self.live.iter().map(|(key, id)| (*key, *id)).collect();
+        live.sort_unstable();
+        sink.length(live.len());
+        for (key, id) in live {
+            sink.bytes(&key.0);
+            sink.bytes(&id.0.to_be_bytes());
+        }
+        sink.length(self.tranches.len());
+        for slot in &self.tranches {
+            sink.number(slot.office.0);
+            sink.number(slot.day.number());
+            sink.bytes(slot.lane.name().as_bytes());
+        }
+        sink.length(self.timers.len());
         for (at, timer) in &self.timers {
             let (kind, office, day) = match *timer {
                 Timer::DayEnd(office, day) => (0_u8, office, day),
@@ -46,76 +83,85 @@ impl Ledger {
         }
         sink.0.finalize().into()
     }
+}
 
-    fn office_into(&self, state: &super::OfficeState, sink: &mut Sink) {
-        let office = &state.office;
-        sink.bytes(office.id.as_str().as_bytes());
-        sink.bytes(office.name.as_bytes());
-        sink.bytes(office.kind.name().as_bytes());
-        sink.bytes(office.parent.as_ref().map_or("", |parent| parent.as_str()).as_bytes());
-        sink.bytes(office.zone.name().as_bytes());
-        sink.number(office.latitude_e6);
-        sink.number(office.longitude_e6);
-        sink.bytes(office.opening.as_str().as_bytes());
-        sink.number(office.closing_minute);
-        for offer in &office.lanes {
-            sink.bytes(offer.lane.name().as_bytes());
-            sink.number(offer.places);
-            sink.bytes(offer.source.as_bytes());
-        }
-        sink.number(u8::from(state.open));
-        for (day, at) in &state.days {
-            sink.number(day.number());
-            sink.number(at.close_at.0);
-            sink.number(at.end.0);
-            sink.number(u8::from(at.closed));
-            sink.number(at.last_queue_number);
-            for id in &at.registrations {
-                sink.bytes(&id.0.to_be_bytes());
-            }
-            for places in at.lanes.iter().flatten() {
-                sink.number(places.tranche.0);
-                sink.number(places.capacity);
-                sink.number(places.taken);
-                sink.number(places.open_at.0);
-            }
-        }
+fn office_into(state: &OfficeState, sink: &mut Sink) {
+    let office = &state.office;
+    sink.bytes(office.id.as_str().as_bytes());
+    sink.bytes(office.name.as_bytes());
+    sink.bytes(office.kind.name().as_bytes());
+    sink.bytes(office.parent.as_ref().map_or("", |parent| parent.as_str()).as_bytes());
+    sink.bytes(office.zone.name().as_bytes());
+    sink.number(office.latitude_e6);
+    sink.number(office.longitude_e6);
+    sink.bytes(office.opening.as_str().as_bytes());
+    sink.number(office.closing_minute);
+    sink.length(office.lanes.len());
+    for offer in &office.lanes {
+        sink.bytes(offer.lane.name().as_bytes());
+        sink.number(offer.places);
+        sink.bytes(offer.source.as_bytes());
     }
-
-    fn registration_into(&self, registration: &Registration, sink: &mut Sink) {
-        sink.bytes(&registration.id.0.to_be_bytes());
-        sink.number(registration.request.caller.0);
-        sink.bytes(&registration.request.id.to_be_bytes());
-        sink.bytes(&registration.content.0);
-        sink.number(registration.slot.office.0);
-        sink.number(registration.slot.day.number());
-        sink.bytes(registration.slot.lane.name().as_bytes());
-        sink.number(registration.tranche.0);
-        sink.number(match registration.state {
-            RegistrationState::Confirmed => 1_u8,
-            RegistrationState::Cancelled => 2,
-        });
-        sink.number(registration.queue_number);
-        sink.bytes(&registration.code.number().to_be_bytes());
-        for applicant in &registration.applicants {
-            sink.bytes(&applicant.key.0);
-            sink.number(applicant.last_four);
-            sink.bytes(applicant.reference.as_bytes());
-            sink.number(u8::from(self.live.get(&applicant.key) == Some(&registration.id)));
+    sink.number(u8::from(state.open));
+    sink.length(state.days.len());
+    for (day, at) in &state.days {
+        sink.number(day.number());
+        sink.number(at.close_at.0);
+        sink.number(at.end.0);
+        sink.number(u8::from(at.closed));
+        sink.number(at.last_queue_number);
+        sink.length(at.registrations.len());
+        for id in &at.registrations {
+            sink.bytes(&id.0.to_be_bytes());
         }
-        sink.number(registration.created.0);
-        sink.number(registration.updated.0);
-        sink.bytes(registration.cancel_reason.as_bytes());
+        for (lane, places) in Lane::ALL.into_iter().zip(&at.lanes) {
+            let Some(places) = places else { continue };
+            sink.bytes(lane.name().as_bytes());
+            sink.number(places.tranche.0);
+            sink.number(places.capacity);
+            sink.number(places.taken);
+            sink.number(places.open_at.0);
+        }
     }
 }
 
-/// Numbers have eight bytes and texts their length before them, so that no two states spell the same.
+fn registration_into(registration: &Registration, sink: &mut Sink) {
+    sink.bytes(&registration.id.0.to_be_bytes());
+    sink.number(registration.request.caller.0);
+    sink.bytes(&registration.request.id.to_be_bytes());
+    sink.bytes(&registration.content.0);
+    sink.number(registration.slot.office.0);
+    sink.number(registration.slot.day.number());
+    sink.bytes(registration.slot.lane.name().as_bytes());
+    sink.number(registration.tranche.0);
+    sink.number(match registration.state {
+        RegistrationState::Confirmed => 1_u8,
+        RegistrationState::Cancelled => 2,
+    });
+    sink.number(registration.queue_number);
+    sink.bytes(&registration.code.number().to_be_bytes());
+    sink.length(registration.applicants.len());
+    for applicant in &registration.applicants {
+        sink.bytes(&applicant.key.0);
+        sink.number(applicant.last_four);
+        sink.bytes(applicant.reference.as_bytes());
+    }
+    sink.number(registration.created.0);
+    sink.number(registration.updated.0);
+    sink.bytes(registration.cancel_reason.as_bytes());
+}
+
+/// Numbers have eight bytes, texts and lists their length before them, so that no two states spell the same.
 struct Sink(Sha256);
 
 impl Sink {
     fn bytes(&mut self, bytes: &[u8]) {
-        self.number(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+        self.length(bytes.len());
         self.0.update(bytes);
+    }
+
+    fn length(&mut self, length: usize) {
+        self.number(i64::try_from(length).unwrap_or(i64::MAX));
     }
 
     fn number(&mut self, number: impl Into<i64>) {

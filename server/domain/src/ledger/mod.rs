@@ -25,6 +25,7 @@ use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     code::BookingCode,
+    event::Times,
     gate::Figures,
     ids::{OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     nik::ApplicantKey,
@@ -83,6 +84,19 @@ struct DayState {
     /// In the order of their queue numbers.
     registrations: Vec<RegistrationId>,
     lanes: [Option<Places>; Lane::ALL.len()],
+}
+
+impl DayState {
+    fn new(times: Times) -> Self {
+        Self {
+            close_at: times.close_at,
+            end: times.day_end,
+            closed: false,
+            last_queue_number: 0,
+            registrations: Vec::new(),
+            lanes: [None; Lane::ALL.len()],
+        }
+    }
 }
 
 /// The places of one slot. One tranche each for now: the log could hold several.

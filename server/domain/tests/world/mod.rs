@@ -116,16 +116,16 @@ impl World {
     }
 
     pub(crate) fn register(&mut self, ask: Ask) -> Result<Arc<Registration>, Rejection> {
-        self.command(Command::Register(ask))
+        self.command(&Command::Register(ask))
     }
 
     pub(crate) fn cancel(&mut self, id: RegistrationId) -> Result<Arc<Registration>, Rejection> {
         let (caller, reason) = (CallerNumber(0), "changed plans".into());
-        self.command(Command::Cancel(Cancellation { registration: id, caller, reason }))
+        self.command(&Command::Cancel(Cancellation { registration: id, caller, reason }))
     }
 
-    fn command(&mut self, command: Command) -> Result<Arc<Registration>, Rejection> {
-        match self.ledger.decide(&command, self.now)? {
+    fn command(&mut self, command: &Command) -> Result<Arc<Registration>, Rejection> {
+        match self.ledger.decide(command, self.now)? {
             Decision::Repeat(registration) => Ok(registration),
             Decision::Change(event) => {
                 let id = event.change.registration().unwrap();
