@@ -21,7 +21,7 @@ fn holds(text: &[u8], shape: &[u8]) -> bool {
     text.windows(shape.len()).any(|window| window == shape)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_used_nik_is_in_no_file_no_log_line_no_metric_and_no_error() {
     let data = tempfile::tempdir().unwrap();
     let process = Process::start(data.path(), &["--demo", "--log-level", "trace"]);

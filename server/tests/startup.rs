@@ -110,7 +110,7 @@ fn a_second_server_on_the_same_data_is_refused_with_the_reason() {
     assert_eq!(code, Some(1), "{err}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_finishes_what_is_under_way_and_ends_with_0() {
     let data = tempfile::tempdir().unwrap();
     let process = Process::start(data.path(), &["--demo", "--log-format", "json"]);
@@ -180,7 +180,7 @@ async fn killed(data: &Path, places: u32) -> Vec<kuota_client::Registration> {
     granted
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_was_never_acknowledged_is_dropped_and_reported() {
     let data = tempfile::tempdir().unwrap();
     let granted = killed(data.path(), 10).await;
@@ -200,7 +200,7 @@ async fn a_tail_that_was_never_acknowledged_is_dropped_and_reported() {
     assert!(verify(data.path()).ok);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_damaged_in_the_middle_is_refused_with_what_was_found() {
     let data = tempfile::tempdir().unwrap();
     killed(data.path(), 10).await;

@@ -395,13 +395,3 @@ impl LedgerThread {
         }
     }
 }
-
-impl From<Rejection> for Failure {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::Refused(refusal) => Self::Refused(refusal),
-            Rejection::RequestReused => Self::RequestReused,
-            Rejection::NotFound => Self::RegistrationNotFound,
-        }
-    }
-}

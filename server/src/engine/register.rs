@@ -1,0 +1,183 @@
+//! Asking for places, in the order that keeps the invariants.
+//!
+//! A call goes: slot word, request map, applicants, claim, ledger. The slot's word is read (Acquire) before the
+//! request map, so that whoever finds the slot sold out also finds the registration that a repeat asks for.
+
+use std::{sync::Arc, time::Instant};
+
+use kuota_domain::{
+    calendar::ServiceDay,
+    gate::SlotGate,
+    ids::{CallerNumber, ContentHash, RegistrationId, RequestKey},
+    nik::Nik,
+    refusal::Refusal,
+    registration::{Applicant, Ask},
+    slot::{Lane, SlotKey},
+    time::UnixMillis,
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Answer, Durability, Engine, Failure, Granted, batch::Order, requests::Found};
+
+/// A well-formed wish for places, as it came in.
+#[derive(Debug)]
+pub struct Wish {
+    /// Who asks.
+    pub caller: CallerNumber,
+    /// Under which id.
+    pub request_id: u128,
+    /// Slug of the office.
+    pub office: String,
+    /// The service day.
+    pub day: ServiceDay,
+    /// The lane.
+    pub lane: Lane,
+    /// The party, with the caller's references. The NIKs are wiped when the call leaves here (INV-10).
+    pub party: Vec<(Nik, Box<str>)>,
+    /// How safe the answer must be.
+    pub durability: Durability,
+}
+
+impl Engine {
+    /// Asks for places.
+    ///
+    /// # Errors
+    /// A refusal, or why there is no answer.
+    pub async fn register(&self, wish: Wish) -> Answer {
+        let answer = match self.try_register(wish) {
+            Ok(Reached::Answer(granted)) => Ok(granted),
+            Ok(Reached::Waiting(receiver)) => receiver.await.unwrap_or(Err(Failure::OutcomeUnknown)),
+            Err(failure) => Err(failure),
+        };
+        if let Err(Failure::Refused(refusal)) = &answer {
+            self.metrics.refused(refusal);
+        }
+        answer
+    }
+
+    /// Everything of a registration that needs no waiting.
+    fn try_register(&self, wish: Wish) -> Result<Reached, Failure> {
+        let now = self.clock.now();
+        let directory = self.read.directory.load();
+        let Some((office, entry)) = directory.find(&wish.office) else {
+            return Err(Failure::OfficeNotFound(wish.office));
+        };
+        let slot = SlotKey { office, day: wish.day, lane: wish.lane };
+        let key = RequestKey { caller: wish.caller, id: wish.request_id };
+        let places = u32::try_from(wish.party.len()).unwrap_or(u32::MAX);
+        // The word before the map: a repeat published in between is then seen in the map (INV-3, INV-5).
+        let gate = entry.gate(wish.day, wish.lane);
+        let refusal = match gate {
+            Some(gate) => gate.figures().refuse(places, now),
+            None => Some(directory.why_unscheduled(entry, slot, now)),
+        };
+        if refusal.is_none() || self.read.requests.knows(key) {
+            let (party, content) = self.identify(slot, wish.party);
+            match self.read.requests.join(key, content, wish.durability) {
+                Found::Vacant(_) => {}
+                found => return found.reached(),
+            }
+            if let (None, Some(gate)) = (&refusal, gate) {
+                let ask = Ask {
+                    registration: RegistrationId(Uuid::now_v7().as_u128()),
+                    request: key,
+                    content,
+                    slot,
+                    applicants: party,
+                    code_seed: Uuid::new_v4().as_u64_pair().0,
+                };
+                return self.claim(gate, ask, wish.durability, now);
+            }
+        }
+        // A clock that is not believed may not say that it is too early or too late.
+        let by_clock =
+            !matches!(refusal, Some(Refusal::SoldOut | Refusal::NotEnoughPlaces { .. } | Refusal::Paused));
+        if by_clock && self.clock.drifts() {
+            return Err(Failure::ClockDrift);
+        }
+        Err(refusal.map_or(Failure::Stopping, Failure::Refused))
+    }
+
+    /// The places may be had: enters the request, claims, and hands over to the ledger.
+    fn claim(
+        &self,
+        gate: &Arc<SlotGate>,
+        ask: Ask,
+        durability: Durability,
+        now: UnixMillis,
+    ) -> Result<Reached, Failure> {
+        if self.clock.drifts() {
+            return Err(Failure::ClockDrift);
+        }
+        if let Some(applicant) = self.read.applicants.first_live(&ask.applicants) {
+            // It may be this very request, published since it was looked up: applicants come before the map (INV-3).
+            return match self.read.requests.join(ask.request, ask.content, durability) {
+                Found::Vacant(_) => Err(Refusal::AlreadyRegistered { applicant }.into()),
+                found => found.reached(),
+            };
+        }
+        let receiver = match self.read.requests.enter(ask.request, ask.content, durability) {
+            Found::Vacant(Some(receiver)) => receiver,
+            found => return found.reached(),
+        };
+        let request = ask.request;
+        match self.hand_over(gate, ask, now) {
+            Ok(()) => Ok(Reached::Waiting(receiver)),
+            Err(failure) => {
+                // Whoever joined in between is told the same.
+                self.read.requests.withdraw(request).answer(&Err(failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// From the claim to the queue there is no await: a caller that goes away takes no permit with it.
+    fn hand_over(&self, gate: &Arc<SlotGate>, ask: Ask, passed_at: UnixMillis) -> Result<(), Failure> {
+        let asking = self.read.applicants.begin(&ask.applicants);
+        // The random part of the id spreads callers over shards.
+        let hint = usize::try_from(ask.code_seed >> 32).unwrap_or(0);
+        let pass = if asking.is_alone() { gate.enter(ask.places(), hint) } else { gate.enter_standby() };
+        let pass = pass.ok_or(Refusal::Busy)?;
+        self.send(Order::Register { ask, pass, asking, passed_at, queued: Instant::now() })
+    }
+
+    /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
+    fn identify(&self, slot: SlotKey, mut party: Vec<(Nik, Box<str>)>) -> (Box<[Applicant]>, ContentHash) {
+        let mut content = Sha256::new();
+        content.update(slot.office.0.to_be_bytes());
+        content.update(slot.day.number().to_be_bytes());
+        content.update([u8::try_from(slot.lane.index()).unwrap_or(u8::MAX)]);
+        // In place, so that the digits are wiped where they stand (INV-10).
+        let applicants = party.iter_mut().map(|(nik, reference)| {
+            let (key, reference) = (self.nik_key.applicant(nik), std::mem::take(reference));
+            content.update(key.0);
+            content.update((reference.len() as u64).to_be_bytes());
+            content.update(reference.as_bytes());
+            Applicant { key, last_four: nik.last_four(), reference }
+        });
+        let applicants = applicants.collect();
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&content.finalize()[..16]);
+        (applicants, ContentHash(hash))
+    }
+}
+
+/// How far a registration came without waiting.
+enum Reached {
+    Answer(Granted),
+    Waiting(oneshot::Receiver<Answer>),
+}
+
+impl Found {
+    fn reached(self) -> Result<Reached, Failure> {
+        match self {
+            Self::Done(registration) => Ok(Reached::Answer(Granted { registration, durable: true })),
+            Self::Joined(receiver) => Ok(Reached::Waiting(receiver)),
+            // The first call may yet be granted: nothing final can be said.
+            Self::Crowded | Self::Vacant(_) => Err(Failure::OutcomeUnknown),
+            Self::Reused => Err(Failure::RequestReused),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `verify` on logs that were damaged on purpose: each broken invariant is counted, named, and ends with 1.
+
+mod support;
+
+use std::{path::Path, process::Command};
+
+use kuota_api::log::v1::{
+    Applicant, Cancelled, DayClosed, Event, EventBatch, Granted, LogOpened, OfficeDefined, Slot,
+    TrancheChanged, TrancheReleased, event::Body,
+};
+use kuota_server::{
+    log::{Chain, EventLog, FORMAT, LogOptions, SqliteLog},
+    verify::{Verdict, verify},
+};
+use prost::Message as _;
+use support::process::SERVER;
+
+const OPEN_AT_MS: i64 = 1_000;
+const CLOSE_AT_MS: i64 = 5_000;
+const DAY_END_MS: i64 = 9_000;
+
+const SLOT: Slot = Slot { office: 0, day: 20_000, lane: 1 };
+
+fn at(at_ms: i64, body: Body) -> (i64, Event) {
+    (at_ms, Event { body: Some(body), ..Event::default() })
+}
+
+/// A log of one office with one slot of two places.
+fn opened() -> Vec<(i64, Event)> {
+    let (log_id, nik_key_check) = (vec![1; 16], vec![2; 16]);
+    let released = TrancheReleased {
+        tranche: 1,
+        slot: Some(SLOT),
+        opening_id: "weekly".into(),
+        places: 2,
+        open_at_ms: OPEN_AT_MS,
+        close_at_ms: CLOSE_AT_MS,
+        day_end_ms: DAY_END_MS,
+    };
+    vec![
+        at(0, Body::LogOpened(LogOpened { log_id, format: FORMAT, nik_key_check })),
+        at(0, Body::OfficeDefined(OfficeDefined { id: "a".into(), ..OfficeDefined::default() })),
+        at(0, Body::TrancheReleased(released)),
+    ]
+}
+
+fn grant(at_ms: i64, number: u8) -> (i64, Event) {
+    grant_of(at_ms, number, |_| {})
+}
+
+fn grant_of(at_ms: i64, number: u8, change: impl Fn(&mut Granted)) -> (i64, Event) {
+    let applicant = Applicant { key: vec![number; 16], last_four: 1, reference: String::new() };
+    let mut granted = Granted {
+        registration_id: vec![number; 16],
+        request_id: vec![number; 16],
+        content: vec![number; 16],
+        slot: Some(SLOT),
+        tranche: 1,
+        queue_number: number.into(),
+        code: number.into(),
+        applicants: vec![applicant],
+    };
+    change(&mut granted);
+    at(at_ms, Body::Granted(granted))
+}
+
+fn write(data: &Path, events: &[(i64, Event)]) {
+    let (mut log, _) = SqliteLog::open(&data.join("log.sqlite"), LogOptions::default()).unwrap();
+    let mut chain = Chain::default();
+    for (now_ms, event) in events {
+        let payload = EventBatch { events: vec![event.clone()] }.encode_to_vec();
+        let row = chain.seal(1, payload, (1, 2), (FORMAT, *now_ms));
+        log.append(&row).unwrap();
+        chain.follow(&row).unwrap();
+    }
+}
+
+fn verdict_of(events: &[(i64, Event)]) -> (Verdict, tempfile::TempDir) {
+    let data = tempfile::tempdir().unwrap();
+    write(data.path(), events);
+    (verify(data.path()).unwrap(), data)
+}
+
+#[test]
+fn a_sound_log_is_ok() {
+    let more = [
+        grant(1_000, 1),
+        grant(1_500, 2),
+        at(1_600, Body::Cancelled(Cancelled { registration_id: vec![1; 16] })),
+        grant(2_000, 3),
+        at(9_000, Body::DayClosed(DayClosed { office: 0, day: 20_000, forget_at_ms: 99_000 })),
+    ];
+    let (verdict, _data) = verdict_of(&[opened(), more.to_vec()].concat());
+    assert!(verdict.ok, "{verdict:?}");
+    assert_eq!((verdict.events, verdict.grants, verdict.live), (8, 3, 0));
+}
+
+#[test]
+fn each_broken_invariant_is_counted_and_named() {
+    type Count = fn(&Verdict) -> u64;
+    let changed = |open_at_ms| {
+        let (close_at_ms, day_end_ms) = (CLOSE_AT_MS, DAY_END_MS);
+        Body::TrancheChanged(TrancheChanged { tranche: 1, places: 1, open_at_ms, close_at_ms, day_end_ms })
+    };
+    let rows: Vec<(&str, Count, Vec<(i64, Event)>)> = vec![
+        (
+            "oversold: 3 places taken of 2",
+            |v| v.oversold,
+            vec![grant(1_000, 1), grant(1_000, 2), grant(1_000, 3)],
+        ),
+        (
+            "oversold: 2 places taken of 1",
+            |v| v.oversold,
+            vec![grant(1_000, 1), at(1_000, changed(OPEN_AT_MS)), grant(1_000, 2)],
+        ),
+        (
+            "applicant 0 already has a live registration",
+            |v| v.duplicate_applicants,
+            vec![grant(1_000, 1), grant_of(1_000, 2, |g| g.applicants[0].key = vec![1; 16])],
+        ),
+        ("granted at 999 ms, before the opening at 1000 ms", |v| v.early_grants, vec![grant(999, 1)]),
+        (
+            "a request_id is granted a second time",
+            |v| v.reused_requests,
+            vec![grant(1_000, 1), grant_of(1_000, 2, |g| g.request_id = vec![1; 16])],
+        ),
+        (
+            "a queue number is given twice",
+            |v| v.other_faults,
+            vec![grant(1_000, 1), grant_of(1_000, 2, |g| g.queue_number = 1)],
+        ),
+        (
+            "a booking code is given twice",
+            |v| v.other_faults,
+            vec![grant(1_000, 1), grant_of(1_000, 2, |g| g.code = 1)],
+        ),
+        ("a grant comes after booking", |v| v.other_faults, vec![grant(5_000, 1)]),
+        ("time runs backwards", |v| v.other_faults, vec![grant(2_000, 1), grant(1_999, 2)]),
+        ("the opening of an opened tranche is moved", |v| v.other_faults, vec![at(1_000, changed(2_000))]),
+        (
+            "does not exist, or twice",
+            |v| v.other_faults,
+            vec![at(1_000, Body::Cancelled(Cancelled { registration_id: vec![1; 16] }))],
+        ),
+        (
+            "a service day ends too early",
+            |v| v.other_faults,
+            vec![at(8_999, Body::DayClosed(DayClosed { office: 0, day: 20_000, forget_at_ms: 99_000 }))],
+        ),
+        ("unknown event type", |v| v.other_faults, vec![(1_000, Event::default())]),
+    ];
+    for (name, count, events) in rows {
+        let (verdict, data) = verdict_of(&[opened(), events].concat());
+        assert!(!verdict.ok && count(&verdict) == 1, "{name}: {verdict:?}");
+        assert!(verdict.faults.iter().any(|fault| fault.contains(name)), "{name}: {verdict:?}");
+        let output = Command::new(SERVER).arg("verify").arg("--data").arg(data.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let (out, err) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(out.contains("\"ok\": false") && err.contains(name), "{name}: {out}{err}");
+    }
+}
+
+#[test]
+fn a_broken_chain_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    write(data.path(), &[opened(), vec![grant(1_000, 1), grant(1_000, 2)]].concat());
+    let log = rusqlite::Connection::open(data.path().join("log.sqlite")).unwrap();
+    for (damage, fault) in [
+        (
+            "UPDATE batches SET payload = x'00' WHERE first_seq = 4",
+            "the row of event 4 does not match its own digest",
+        ),
+        ("DELETE FROM batches WHERE first_seq = 4", "event 4 should follow, found 5"),
+    ] {
+        log.execute(damage, []).unwrap();
+        let verdict = verify(data.path()).unwrap();
+        assert!(!verdict.ok && verdict.faults[0].contains(fault), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_directory_without_a_log_ends_with_74() {
+    let data = tempfile::tempdir().unwrap();
+    let output = Command::new(SERVER).arg("verify").arg("--data").arg(data.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(74));
+}
