@@ -48,6 +48,8 @@ async fn while_a_commit_is_held_only_the_durable_wait_and_when_it_fails_nothing_
     assert_eq!(accepted.durable, Some(false), "accepted is answered, and not called durable");
     let again = registered(server.client.register(&accepted_ask).await.unwrap());
     assert_eq!(again, accepted, "a repeat joins it");
+    let promised = server.client.get(Key::Id(accepted.id.clone())).await.unwrap();
+    assert_eq!(promised, accepted, "it can be found, and is not called durable");
     assert!(!durable.is_finished(), "the durable one waits");
     let free = free_places(&server.client, "free").await;
     assert_eq!(free, 10, "nothing is taken that is not committed");
@@ -116,6 +118,12 @@ async fn a_log_that_reaches_its_size_stops_granting_and_goes_on_when_it_may_grow
     assert_eq!(reason(&error), "LOG_FULL");
     let (before, after) = (wish(u32::try_from(granted.len()).unwrap()), wish(9_998));
     assert_eq!(reason(&small.client.register(&before).await.unwrap_err()), "LOG_FULL");
+    assert_eq!(small.stop().await, Exit::Clean);
+
+    // A week later days have ended and openings are due, and the log cannot take them: it serves what it has.
+    let week_later = Friday::at("2026-12-04T07:00:00Z").places(10_000);
+    let small = week_later.data(&data).log_size_max_bytes(40_960).start().await;
+    assert_eq!(small.client.get(Key::Id(granted[0].id.clone())).await.unwrap(), granted[0]);
     assert_eq!(small.stop().await, Exit::Clean);
 
     let large = Friday::open().places(10_000).data(&data).start().await;

@@ -1,5 +1,6 @@
 //! The gRPC edge: decode, call the engine, encode. Decides nothing.
 
+mod accept;
 mod availability;
 mod convert;
 mod health;
@@ -16,7 +17,7 @@ use kuota_api::v1::{
     registration_service_server::RegistrationServiceServer,
 };
 use tokio::net::TcpListener;
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
@@ -24,7 +25,7 @@ use tonic_health::{
 };
 
 pub use self::health::is_serving;
-use self::metrics_layer::MetricsLayer;
+use self::{accept::incoming, metrics_layer::MetricsLayer};
 use crate::{engine::Engine, telemetry::Metrics};
 
 /// Bytes of one request: a party of five is under 1 KiB.
@@ -128,11 +129,6 @@ fn builder() -> Server {
         .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-}
-
-/// Options of sockets belong here: the server ignores its own when it is given connections.
-fn incoming(listener: TcpListener) -> TcpIncoming {
-    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_EVERY))
 }
 
 fn descriptors() -> tonic_reflection::server::Builder<'static> {
