@@ -2,7 +2,7 @@
 
 #![warn(clippy::unwrap_used)]
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use kuota_server::{
@@ -85,6 +85,16 @@ fn complain(error: &dyn std::fmt::Display) {
     eprintln!("{}: {error}", Cli::command().get_name());
 }
 
+/// Prints data. A reader that went away is no error.
+fn say(text: &dyn std::fmt::Display) {
+    let printed = writeln!(std::io::stdout(), "{text}");
+    if let Err(error) = printed.as_ref().map_err(std::io::Error::kind)
+        && error != std::io::ErrorKind::BrokenPipe
+    {
+        complain(&error);
+    }
+}
+
 fn serve(settings: &Settings) -> Exit {
     match subscriber(&settings.log_level, settings.log_format, &LogTarget::Stderr) {
         Ok(subscriber) => {
@@ -141,19 +151,19 @@ fn check(settings: &Settings) -> Exit {
     }
     let places: u64 =
         catalog.offices.iter().flat_map(|office| &office.lanes).map(|offer| u64::from(offer.places)).sum();
-    println!("listen        {}", settings.listen);
-    println!("admin_listen  {}", settings.admin_listen);
-    println!("http_listen   {}", settings.http_listen);
-    println!("data          {}", settings.data.display());
-    println!("threads       {}", settings.threads);
-    println!("catalog       {}", settings.catalog);
-    println!(
-        "              {} offices, {places} places a day, {} openings, {} holidays",
+    say(&format!(
+        "listen        {}\nadmin_listen  {}\nhttp_listen   {}\ndata          {}\nthreads       {}\n\
+         catalog       {}\n              {} offices, {places} places a day, {} openings, {} holidays\nok",
+        settings.listen,
+        settings.admin_listen,
+        settings.http_listen,
+        settings.data.display(),
+        settings.threads,
+        settings.catalog,
         catalog.offices.len(),
         catalog.openings.len(),
         catalog.holidays.len()
-    );
-    println!("ok");
+    ));
     Exit::Clean
 }
 
@@ -166,7 +176,7 @@ fn verify_log(settings: &Settings) -> Exit {
         }
     };
     match serde_json::to_string_pretty(&verdict) {
-        Ok(json) => println!("{json}"),
+        Ok(json) => say(&json),
         Err(error) => complain(&error),
     }
     if verdict.ok {
@@ -185,11 +195,11 @@ fn health(settings: &Settings) -> Exit {
         .and_then(|runtime| runtime.block_on(is_serving(settings.listen)));
     match answer {
         Ok(true) => {
-            println!("SERVING");
+            say(&"SERVING");
             Exit::Clean
         }
         Ok(false) => {
-            println!("NOT_SERVING");
+            say(&"NOT_SERVING");
             Exit::No
         }
         Err(error) => {

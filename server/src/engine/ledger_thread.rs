@@ -18,7 +18,7 @@ use kuota_domain::{
     time::UnixMillis,
 };
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 use super::{
     BATCH_COMMANDS_MAX, Failure, Fatal,
@@ -340,7 +340,7 @@ impl LedgerThread {
     fn drop_batches(&mut self, sealed: Batch, failure: &Failure) {
         self.ledger.roll_back();
         let current = mem::take(&mut self.current);
-        warn!(replies = sealed.replies.len() + current.replies.len(), "decisions dropped");
+        debug!(replies = sealed.replies.len() + current.replies.len(), "decisions dropped");
         for reply in sealed.replies.into_iter().chain(current.replies) {
             match reply {
                 // The pass gives its permits back when it is dropped.
