@@ -128,7 +128,12 @@ impl Client {
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let failed =
             |error: &dyn std::error::Error| Error::Connect { url: url.to_owned(), reason: innermost(error) };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| failed(&error))?;
+        let not_ours = || Error::Url { url: url.to_owned() };
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| not_ours())?;
+        // Anything else would go out in clear all the same, identity numbers included.
+        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none_or(str::is_empty) {
+            return Err(not_ours());
+        }
         let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
         let channel = endpoint.connect().await.map_err(|error| failed(&error))?;
         Ok(Self { channel, deadline: DEADLINE })
@@ -199,10 +204,10 @@ impl Client {
             offices.extend(page.offices);
             page_token = page.next_page_token;
             if page_token.is_empty() {
-                break;
+                return Ok(offices);
             }
         }
-        Ok(offices)
+        Err(endless())
     }
 
     /// What is free, by the last commit.
@@ -225,10 +230,10 @@ impl Client {
             slots.extend(page.slots);
             page_token = page.next_page_token;
             if page_token.is_empty() {
-                break;
+                return Ok(slots);
             }
         }
-        Ok(slots)
+        Err(endless())
     }
 
     fn registrations(&self) -> RegistrationServiceClient<Channel> {
@@ -245,6 +250,10 @@ impl Client {
 /// A server that answers with nothing is newer than this client: the outcome is unknown.
 fn unknown_outcome() -> Error {
     Status::unknown("the server's answer holds no outcome this client knows").into()
+}
+
+fn endless() -> Error {
+    Status::out_of_range("the server's list has no end").into()
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

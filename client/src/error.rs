@@ -8,6 +8,12 @@ use tonic_types::StatusExt as _;
 /// A call without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The address is none this client speaks to: nothing was asked.
+    #[error("{url}: an address like http://127.0.0.1:50051 is allowed; there is no TLS yet")]
+    Url {
+        /// What was given.
+        url: String,
+    },
     /// Nobody could be reached: nothing was asked.
     #[error("cannot reach {url}: {reason}")]
     Connect {
@@ -41,6 +47,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
+            Self::Url { .. } => Code::InvalidArgument,
             Self::Connect { .. } => Code::Unavailable,
             Self::Status(failed) => failed.code,
         }
@@ -50,7 +57,7 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Connect { .. } => None,
+            Self::Url { .. } | Self::Connect { .. } => None,
             Self::Status(failed) => failed.reason.as_deref(),
         }
     }
@@ -59,6 +66,15 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
+    }
+}
+
+impl Error {
+    /// Whether the ask may have been granted all the same: only its repeat tells.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.is_retryable()
+            && matches!((self, self.reason()), (Self::Status(_), None | Some("OUTCOME_UNKNOWN")))
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tracing::{error, info, warn};
 
 use crate::{
+    accept::{Acceptor, connections_allowed},
     clock::Clock,
     config::{ConfigError, Settings},
     console::Console,
@@ -18,16 +19,10 @@ use crate::{
     engine::{BootError, Engine, EngineParts, Fatal, recover},
     exit::Exit,
     grpc::Services,
+    limits::{DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX, NOTICE},
     log::{EventLog, LogOptions, SqliteLog},
     telemetry::Metrics,
 };
-
-/// Between telling health checks and closing the door: whoever routes calls here may notice.
-const NOTICE: Duration = Duration::from_millis(200);
-/// For calls under way when the door is closed.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// For answers on their way when the log is lost.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Puts something between the engine and its log: how tests hold and fail commits.
 pub type WrapLog = Box<dyn FnOnce(Box<dyn EventLog>) -> Box<dyn EventLog> + Send>;
@@ -70,9 +65,13 @@ impl StartError {
     pub const fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Listen { .. } => Exit::Usage,
-            Self::Data(DataError::InUse { .. } | DataError::BadKey { .. } | DataError::KeyLost { .. }) => {
-                Exit::Usage
-            }
+            Self::Data(
+                DataError::InUse { .. }
+                | DataError::Unusable { .. }
+                | DataError::BadKey { .. }
+                | DataError::KeyUnreadable { .. }
+                | DataError::KeyLost { .. },
+            ) => Exit::Usage,
             Self::Data(DataError::Io { .. }) | Self::Thread(_) => Exit::Log,
             Self::Boot { error, .. } => match error {
                 BootError::Read(_) | BootError::Append(_) => Exit::Log,
@@ -136,7 +135,7 @@ impl App {
             if report.tail_frames > 0 || report.tail_commits > 0 {
                 warn!(
                     pages = report.tail_frames,
-                    "dropped the unfinished tail of the log: it was never acknowledged"
+                    "dropped an unfinished commit at the end of the log: no answer leaves before its sync returned"
                 );
             }
             let log: Box<dyn EventLog> = Box::new(log);
@@ -196,6 +195,7 @@ impl App {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Exit> {
         let addresses = self.addresses()?;
         let Self { engine, services, console, listeners } = self;
+        let connections_max = connections_allowed();
         let (close, closing) = watch::channel(false);
         let closed = |mut closing: watch::Receiver<bool>| async move {
             // An error means that the server is gone: closed as well.
@@ -203,18 +203,19 @@ impl App {
         };
         let grpc = {
             let (services, door) = (services.clone(), closed(closing.clone()));
-            let listener = TcpListener::from_std(listeners.grpc)?;
-            tokio::spawn(async move { services.serve(listener, door).await })
+            let acceptor = Acceptor::new(TcpListener::from_std(listeners.grpc)?, connections_max);
+            tokio::spawn(async move { services.serve(acceptor, door).await })
         };
         let admin = {
             let (services, door) = (services.clone(), closed(closing.clone()));
-            let listener = TcpListener::from_std(listeners.admin)?;
-            tokio::spawn(async move { services.serve_admin(listener, door).await })
+            let acceptor = Acceptor::new(TcpListener::from_std(listeners.admin)?, connections_max);
+            tokio::spawn(async move { services.serve_admin(acceptor, door).await })
         };
         let http = {
             let (console, door) = (console.clone(), closed(closing));
-            let listener = TcpListener::from_std(listeners.http)?;
-            tokio::spawn(async move { Ok(console.serve(listener, door).await?) })
+            let acceptor = Acceptor::new(TcpListener::from_std(listeners.http)?, HTTP_CONNECTIONS_MAX);
+            let acceptor = acceptor.with_life(HTTP_CONNECTION_LIFE);
+            tokio::spawn(async move { Ok(console.serve(acceptor, door).await?) })
         };
         services.set_serving(true).await;
         console.set_ready(true);
@@ -265,7 +266,7 @@ async fn drain(servers: [JoinHandle<anyhow::Result<()>>; 3], bound: Duration) {
             Ok(Ok(Err(error))) => error!(%error, "a listener failed"),
             Ok(Err(error)) => error!(%error, "a listener panicked"),
             Err(_) => {
-                warn!("calls were still open when the time to finish them was over");
+                warn!("connections were still open when the time to close them was over");
                 server.abort();
                 // The abort is what ended it.
                 let _ = server.await;

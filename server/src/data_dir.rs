@@ -29,6 +29,22 @@ pub enum DataError {
         /// Its process id, if it left one.
         holder: String,
     },
+    /// It cannot be made or opened.
+    #[error("data = {}: cannot be used: {error}", path.display())]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The key's file cannot be read.
+    #[error("nik_key = {}: cannot be read: {error}", path.display())]
+    KeyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// The file system failed.
     #[error("{}: {error}", path.display())]
     Io {
@@ -69,9 +85,9 @@ impl DataDir {
     /// # Errors
     /// When another server has it, or the file system fails.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let io = |error| DataError::Io { path: path.to_owned(), error };
+        let unusable = |error| DataError::Unusable { path: path.to_owned(), error };
         if !path.exists() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         }
         let lock_path = path.join(LOCK);
         let open = OpenOptions::new()
@@ -81,7 +97,7 @@ impl DataDir {
             .write(true)
             .mode(0o600)
             .open(&lock_path);
-        let mut lock = open.map_err(|error| DataError::Io { path: lock_path.clone(), error })?;
+        let mut lock = open.map_err(unusable)?;
         if let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(DataError::Io { path: lock_path, error: error.into() });
@@ -137,8 +153,12 @@ pub fn is_in_use(data: &Path) -> bool {
     lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
 }
 
-fn read_key(path: &Path) -> Result<NikKey, DataError> {
-    let io = |error| DataError::Io { path: path.to_owned(), error };
+/// Reads a key's file.
+///
+/// # Errors
+/// When it cannot be read, or holds no key.
+pub fn read_key(path: &Path) -> Result<NikKey, DataError> {
+    let io = |error| DataError::KeyUnreadable { path: path.to_owned(), error };
     let mode = fs::metadata(path).map_err(io)?.permissions().mode();
     if mode & 0o077 != 0 {
         tracing::warn!(path = %path.display(), mode = format!("{:o}", mode & 0o777), "the NIK key is readable by others");

@@ -5,6 +5,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod accept;
 pub mod app;
 pub mod clock;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod data_dir;
 pub mod engine;
 pub mod exit;
 pub mod grpc;
+pub mod limits;
 pub mod log;
 pub mod telemetry;
 pub mod verify;

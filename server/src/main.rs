@@ -9,6 +9,7 @@ use kuota_server::{
     app::App,
     clock::SystemClock,
     config::{Settings, Source},
+    data_dir::read_key,
     exit::Exit,
     grpc::is_serving,
     telemetry::{LogTarget, subscriber},
@@ -145,25 +146,34 @@ fn check(settings: &Settings) -> Exit {
             return Exit::Usage;
         }
     };
-    if let Err(error) = subscriber(&settings.log_level, settings.log_format, &LogTarget::Stderr) {
+    if let Some(Err(error)) = settings.nik_key.as_deref().map(read_key) {
         complain(&error);
         return Exit::Usage;
     }
     let places: u64 =
         catalog.offices.iter().flat_map(|office| &office.lanes).map(|offer| u64::from(offer.places)).sum();
-    say(&format!(
-        "listen        {}\nadmin_listen  {}\nhttp_listen   {}\ndata          {}\nthreads       {}\n\
-         catalog       {}\n              {} offices, {places} places a day, {} openings, {} holidays\nok",
-        settings.listen,
-        settings.admin_listen,
-        settings.http_listen,
-        settings.data.display(),
-        settings.threads,
-        settings.catalog,
-        catalog.offices.len(),
-        catalog.openings.len(),
-        catalog.holidays.len()
-    ));
+    let own_key = settings.data.join("nik.key");
+    let log_size =
+        settings.log_size_max_bytes.map_or_else(|| "no bound".into(), |bytes| (bytes >> 20).to_string());
+    for (key, value) in [
+        ("listen", settings.listen.to_string()),
+        ("admin_listen", settings.admin_listen.to_string()),
+        ("http_listen", settings.http_listen.to_string()),
+        ("data", settings.data.display().to_string()),
+        ("threads", settings.threads.to_string()),
+        ("nik_key", settings.nik_key.as_ref().unwrap_or(&own_key).display().to_string()),
+        ("log_size_max_mib", log_size),
+        ("log_format", format!("{:?}", settings.log_format).to_lowercase()),
+        ("log_level", settings.log_level.clone()),
+        ("demo", settings.demo.to_string()),
+        ("insecure", settings.insecure.to_string()),
+        ("catalog", settings.catalog.to_string()),
+        ("", format!("{} offices, {places} places a day", catalog.offices.len())),
+        ("", format!("{} openings, {} holidays", catalog.openings.len(), catalog.holidays.len())),
+    ] {
+        say(&format_args!("{key:16}  {value}"));
+    }
+    say(&"ok");
     Exit::Clean
 }
 

@@ -160,6 +160,9 @@ impl Oracle {
     /// Follows one event; says what contradicts the ones before it, if it is not a fault with a counter of its own.
     fn event(&mut self, seq: u64, at_ms: i64, event: stored::Event) -> Option<&'static str> {
         let Some(body) = event.body else { return Some("unknown event type") };
+        if seq == 1 && !matches!(body, Body::LogOpened(_)) {
+            return Some("the log does not begin with its opening");
+        }
         match body {
             Body::LogOpened(_) if seq != 1 => return Some("the log is opened twice"),
             Body::LogOpened(_) | Body::HolidaysDefined(_) | Body::OpeningDefined(_) => {}
@@ -272,7 +275,9 @@ impl Oracle {
         }
         let day = (slot.0, slot.1);
         let cited = (granted.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
-        let complaint = if cited != Some(&slot) {
+        let complaint = if party == 0 {
+            Some("a grant is for nobody")
+        } else if cited != Some(&slot) {
             Some("a grant cites a tranche of another slot")
         } else if self.closed.contains_key(&day)
             || self.ends.get(&day).is_none_or(|(close, _)| at_ms >= *close)

@@ -8,7 +8,7 @@ use std::{
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -207,23 +207,28 @@ struct Told {
     people: Arc<AtomicU32>,
 }
 
-/// Registers one person after the other until the server is gone.
+/// Registers one person after the other until the server is gone. The ask that was under way at the kill, if there
+/// was one, has an unknown outcome.
 async fn register_until_killed(
     client: Client,
     day: String,
     people: Arc<AtomicU32>,
-    answered: Arc<AtomicU32>,
-) -> (Vec<(String, Registration)>, Ask) {
+    (answered, killed): (Arc<AtomicU32>, Arc<AtomicBool>),
+) -> (Vec<(String, Registration)>, Option<Ask>) {
     let mut granted = Vec::new();
     loop {
         let person = people.fetch_add(1, Ordering::SeqCst);
         let ask = Ask::new(OFFICE, &day, Lane::Regular).applicant(nik(person), "");
+        let began_before = !killed.load(Ordering::SeqCst);
         match client.register(&ask).await {
             Ok(outcome) => {
                 granted.push((ask.id().to_owned(), registered(outcome)));
                 answered.fetch_add(1, Ordering::SeqCst);
             }
-            Err(_) => return (granted, ask),
+            Err(error) => {
+                assert!(error.is_retryable(), "{error:?}");
+                return (granted, Some(ask).filter(|_| began_before));
+            }
         }
     }
 }
@@ -238,23 +243,25 @@ async fn spike_and_kill(data: &Path, catalog: &str, round: u32, told: &mut Told)
         told.granted.insert(ask.id().to_owned(), registration);
     }
     let days = open_days(&client, OFFICE).await;
-    let answered = Arc::new(AtomicU32::new(0));
+    let (answered, killed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
     let calls: Vec<_> = (0..32)
         .map(|n| {
             let day = days[n % days.len()].clone();
-            tokio::spawn(register_until_killed(client.clone(), day, told.people.clone(), answered.clone()))
+            let signs = (answered.clone(), killed.clone());
+            tokio::spawn(register_until_killed(client.clone(), day, told.people.clone(), signs))
         })
         .collect();
     while answered.load(Ordering::SeqCst) < 1 + round * 7 % 100 {
         tokio::task::yield_now().await;
     }
+    killed.store(true, Ordering::SeqCst);
     process.kill();
     let before = told.granted.len();
     for call in calls {
         let (granted, unresolved) = call.await.unwrap();
         assert!(granted.iter().all(|(_, registration)| registration.durable == Some(true)));
         told.granted.extend(granted);
-        told.unresolved.push(unresolved);
+        told.unresolved.extend(unresolved);
     }
     assert!(told.granted.len() > before, "round {round} acknowledged nothing");
     assert!(!told.unresolved.is_empty(), "round {round} left nothing open");
@@ -284,6 +291,123 @@ async fn fifty_kills_in_mid_spike_lose_nothing_that_was_acknowledged() {
     assert!(status.success(), "{log}");
     let verdict = verify(data.path());
     assert!(verdict.ok, "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_goes_away_neither_takes_nor_returns_a_place() {
+    let valve = Valve::default();
+    let server = Friday::open().places(3).log(valve.wrap()).start().await;
+    valve.set(Fate::Hold);
+    let ask = wish(0);
+    let gone = tokio::spawn({
+        let (client, ask) = (server.client.clone(), ask.clone());
+        async move { client.register(&ask).await }
+    });
+    let holding = valve.clone();
+    tokio::task::spawn_blocking(move || holding.wait_until_holding()).await.unwrap();
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    valve.set(Fate::Pass);
+    let found = registered(server.client.register(&ask).await.unwrap());
+    assert_eq!(found.queue_number, 1, "it belongs to the ledger, and a repeat gets it");
+    for n in 1..3 {
+        registered(server.client.register(&wish(n)).await.unwrap());
+    }
+    assert_eq!(refused(server.client.register(&wish(9)).await.unwrap()).reason(), RefusalReason::SoldOut);
+    assert!(server.verify().ok);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_finishes_the_calls_that_are_under_way() {
+    let valve = Valve::default();
+    let mut server = Friday::open().places(20).log(valve.wrap()).start().await;
+    valve.set(Fate::Hold);
+    let calls: Vec<_> = (0..20)
+        .map(|n| {
+            let client = server.client.clone();
+            tokio::spawn(async move { client.register(&wish(n)).await })
+        })
+        .collect();
+    // Everyone's permit is out: all twenty are in the ledger's hands.
+    while !support::process::page(&server.addresses.http.to_string(), "/metrics")
+        .contains("kuota_permits_out 20")
+    {
+        tokio::task::yield_now().await;
+    }
+    server.begin_stop();
+    valve.set(Fate::Pass);
+    for call in calls {
+        registered(call.await.unwrap().unwrap());
+    }
+    assert_eq!(server.stop().await, Exit::Clean);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() {
+    use kuota_server::{
+        engine::{Failure, Wish},
+        limits::{BATCH_COMMANDS_MAX, JOINERS_PER_REQUEST_MAX, LEDGER_QUEUE_MAX},
+    };
+    let valve = Valve::default();
+    let server = Friday::open().places(100_000).log(valve.wrap()).start().await;
+    valve.set(Fate::Hold);
+    let ask = wish(0);
+    let joined: Vec<_> = (0..JOINERS_PER_REQUEST_MAX + 5)
+        .map(|_| {
+            let (client, ask) = (server.client.clone(), ask.clone());
+            tokio::spawn(async move { client.register(&ask).await })
+        })
+        .collect();
+    while joined.iter().filter(|call| call.is_finished()).count() < 4 {
+        tokio::task::yield_now().await;
+    }
+
+    let engine = server.engine_handle();
+    let everyone = BATCH_COMMANDS_MAX + LEDGER_QUEUE_MAX + 100;
+    let calls: Vec<_> = (1..=u32::try_from(everyone).unwrap())
+        .map(|n| {
+            let engine = engine.clone();
+            let wish = Wish {
+                caller: kuota_domain::ids::CallerNumber(0),
+                request_id: n.into(),
+                office: OFFICE.into(),
+                day: kuota_domain::calendar::ServiceDay::parse(support::MONDAY).unwrap(),
+                lane: kuota_domain::slot::Lane::Regular,
+                party: vec![(kuota_domain::nik::Nik::parse(&nik(n)).unwrap(), Box::default())],
+                durability: kuota_server::engine::Durability::Durable,
+            };
+            tokio::spawn(async move { engine.register(wish).await })
+        })
+        .collect();
+    drop(engine);
+    while !calls.iter().any(tokio::task::JoinHandle::is_finished) {
+        tokio::task::yield_now().await;
+    }
+    valve.set(Fate::Pass);
+    let (mut granted, mut overloaded) = (0, 0);
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(_) => granted += 1,
+            Err(Failure::Overloaded) => overloaded += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(overloaded > 0 && granted + overloaded == everyone, "{granted} granted, {overloaded} overloaded");
+    let (mut same, mut unknown) = (Vec::new(), 0);
+    for call in joined {
+        match call.await.unwrap() {
+            Ok(outcome) => same.push(registered(outcome)),
+            Err(error) => {
+                assert_eq!(reason(&error), "OUTCOME_UNKNOWN");
+                unknown += 1;
+            }
+        }
+    }
+    assert_eq!((same.len(), unknown), (JOINERS_PER_REQUEST_MAX + 1, 4));
+    assert!(same.iter().all(|registration| *registration == same[0]));
+    assert!(server.verify().ok);
+    server.stop().await;
 }
 
 /// The answer leaves for the socket only after the sync of the log has returned.

@@ -10,6 +10,7 @@ use std::{
 use kuota_client::{Ask, AvailabilityFilter, Client, Lane, Outcome, RefusalReason, SlotState};
 use support::{
     Friday, MONDAY, OFFICE,
+    held_log::{Fate, Valve},
     people::{insist, nik, refused, registered, wish},
     process::Process,
     verify,
@@ -108,33 +109,68 @@ async fn three_thousand_people_ask_twice_for_120_places_and_kill_9_changes_nothi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_people_with_120_asks_ahead_of_3_000_take_three_places() {
-    let server = Friday::open().places(120).start().await;
+    let valve = Valve::default();
+    let server = Friday::open().places(120).log(valve.wrap()).start().await;
     let mut clients = Vec::new();
     for _ in 0..16 {
-        clients.push(server.connect().await);
+        clients.push(server.connect().await.deadline(PATIENCE));
     }
-    let greedy = (0..120).map(|n| wish(n % 3));
-    let honest = (3..3_003).map(wish);
-    let asks: Vec<Ask> = greedy.chain(honest).collect();
-    let outcomes = all_at_once(&clients, &asks).await;
+    valve.set(Fate::Hold);
+    let ask_all = |asks: std::ops::Range<u32>, people: u32| -> Vec<_> {
+        asks.zip(clients.iter().cycle().cloned())
+            .map(|(n, client)| {
+                let ask = wish(if people == 0 { n } else { n % people });
+                tokio::spawn(async move { insist(&client, &ask).await })
+            })
+            .collect()
+    };
+    let greedy = ask_all(0..120, 3);
+    // Each of the three holds one permit, and all their other asks wait without.
+    let metrics = || support::process::page(&server.addresses.http.to_string(), "/metrics");
+    loop {
+        let page = metrics();
+        if page.contains("kuota_permits_out 3\n") && page.contains("kuota_standbys 117\n") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // The honest find 117 permits; nobody hears that it is sold out before that is committed.
+    let early: Vec<_> = (3..400)
+        .zip(clients.iter().cycle().cloned())
+        .map(|(n, client)| tokio::spawn(async move { client.register(&wish(n)).await.unwrap() }))
+        .collect();
+    while early.iter().filter(|call| call.is_finished()).count() < 397 - 117 - 139 {
+        tokio::task::yield_now().await;
+    }
+    let told: Vec<_> = early.iter().map(tokio::task::JoinHandle::is_finished).collect();
+    valve.set(Fate::Pass);
+    let honest = ask_all(400..3_003, 0);
 
-    let granted: Vec<_> =
-        outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Registered(_))).collect();
-    assert_eq!(granted.len(), PLACES);
-    let last = outcomes.iter().filter_map(|outcome| match outcome {
-        Outcome::Registered(registration) => registration.create_time,
-        Outcome::Refused(_) => None,
-    });
-    assert!(last.max_by_key(|at| (at.seconds, at.nanos)).is_some());
-    for outcome in &outcomes[..120] {
-        if let Outcome::Refused(refusal) = outcome {
-            let reason = refusal.reason();
-            assert!(
-                matches!(reason, RefusalReason::AlreadyRegistered | RefusalReason::SoldOut),
-                "{reason:?}"
-            );
+    let (mut granted_greedy, mut granted_honest) = (0, 0);
+    for call in greedy {
+        match call.await.unwrap() {
+            Outcome::Registered(_) => granted_greedy += 1,
+            Outcome::Refused(refusal) => {
+                let reason = refusal.reason();
+                assert!(
+                    matches!(reason, RefusalReason::AlreadyRegistered | RefusalReason::SoldOut),
+                    "{reason:?}"
+                );
+            }
         }
     }
+    for (call, told_before) in early.into_iter().zip(told) {
+        match call.await.unwrap() {
+            Outcome::Registered(_) => granted_honest += 1,
+            Outcome::Refused(refusal) => {
+                assert!(!told_before || refusal.reason() == RefusalReason::Busy, "told early: {refusal:?}");
+            }
+        }
+    }
+    for call in honest {
+        granted_honest += usize::from(matches!(call.await.unwrap(), Outcome::Registered(_)));
+    }
+    assert_eq!((granted_greedy, granted_honest), (3, PLACES - 3));
     let verdict = server.verify();
     assert!(verdict.ok && verdict.grants == 120, "{verdict:?}");
     server.stop().await;
@@ -142,7 +178,6 @@ async fn three_people_with_120_asks_ahead_of_3_000_take_three_places() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_told_sold_out_before_the_last_place_is_committed() {
-    use support::held_log::{Fate, Valve};
     let valve = Valve::default();
     let server = Friday::open().places(3).log(valve.wrap()).start().await;
     for n in 0..2 {
@@ -199,6 +234,9 @@ async fn a_place_that_comes_back_is_granted_again() {
     let party = wish(3).applicant(nik(4), "");
     let cancelled = registered(server.client.cancel(&first.id, "ill").await.unwrap());
     assert_eq!(cancelled.cancel_reason, "ill");
+    // INV-8: free again the moment the answer is there.
+    let monday = AvailabilityFilter { from_date: Some(MONDAY.into()), ..AvailabilityFilter::default() };
+    assert_eq!(server.client.availability(&monday).await.unwrap()[0].available, Some(1));
     let refusal = refused(server.client.register(&party).await.unwrap());
     assert_eq!(refusal.reason(), RefusalReason::NotEnoughPlaces);
     assert_eq!((refusal.metadata["available"].as_str(), refusal.metadata["asked"].as_str()), ("1", "2"));

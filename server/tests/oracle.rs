@@ -134,6 +134,7 @@ fn each_broken_invariant_is_counted_and_named() {
             |v| v.other_faults,
             vec![grant(1_000, 1), grant_of(1_000, 2, |g| g.code = 1)],
         ),
+        ("a grant is for nobody", |v| v.other_faults, vec![grant_of(1_000, 1, |g| g.applicants.clear())]),
         ("a grant comes after booking", |v| v.other_faults, vec![grant(5_000, 1)]),
         ("time runs backwards", |v| v.other_faults, vec![grant(2_000, 1), grant(1_999, 2)]),
         ("the opening of an opened tranche is moved", |v| v.other_faults, vec![at(1_000, changed(2_000))]),

@@ -83,7 +83,25 @@ async fn a_malformed_request_is_told_the_field_and_what_is_allowed_and_writes_no
     let mut all = request();
     (all.request_id, all.lane, all.service_date) = ("x".into(), 0, "y".into());
     assert_eq!(fields(&client.register(all).await.unwrap_err()).len(), 3, "every wrong field at once");
+    let huge =
+        v1::RegisterRequest { office_id: "x".repeat(kuota_server::limits::REQUEST_BYTES_MAX), ..request() };
+    assert_eq!(client.register(huge).await.unwrap_err().code(), Code::OutOfRange, "a request has a bound");
     assert_eq!(server.verify().events, before);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_says_nothing_is_closed() {
+    use std::io::Read as _;
+    let server = Friday::open().places(1).start().await;
+    let addresses = [server.addresses.grpc, server.addresses.admin, server.addresses.http];
+    let closed = addresses.map(|address| {
+        let mut silent = std::net::TcpStream::connect(address).unwrap();
+        tokio::task::spawn_blocking(move || silent.read_to_end(&mut Vec::new()))
+    });
+    for closed in closed {
+        assert!(closed.await.unwrap().is_ok_and(|read| read < 100));
+    }
     server.stop().await;
 }
 

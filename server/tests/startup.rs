@@ -58,6 +58,7 @@ fn bad_usage_and_configuration_end_with_64_and_name_the_place() {
         (vec!["--config", &gone], "gone.toml: cannot be read"),
         (vec!["--catalog", &catalog], "kind: `BANK`: one of KANIM, UKK, MPP is allowed"),
         (vec!["--log-level", "!!"], "log_level = !!"),
+        (vec!["--nik-key", &gone], "gone.toml: cannot be read"),
     ] {
         for command in [None, Some("check")] {
             let (code, out, err) =
@@ -72,7 +73,10 @@ fn bad_usage_and_configuration_end_with_64_and_name_the_place() {
 fn check_prints_what_would_be_used() {
     let (code, out, err) = run(&["check", "--threads", "3"]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("11 offices") && out.contains("threads       3") && out.ends_with("ok\n"), "{out}");
+    assert!(
+        out.contains("11 offices") && out.contains("threads           3") && out.ends_with("ok\n"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -81,8 +85,8 @@ fn flags_come_before_the_environment() {
         let output = Command::new(SERVER).args(arguments).env("KUOTA_THREADS", "5").output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(with_environment(&["check"]).contains("threads       5\n"));
-    assert!(with_environment(&["check", "--threads", "6"]).contains("threads       6\n"));
+    assert!(with_environment(&["check"]).contains("threads           5\n"));
+    assert!(with_environment(&["check", "--threads", "6"]).contains("threads           6\n"));
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn a_second_server_on_the_same_data_is_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_finishes_what_is_under_way_and_ends_with_0() {
+async fn sigterm_ends_with_0_and_what_was_told_stays_true() {
     let data = tempfile::tempdir().unwrap();
     let process = Process::start(data.path(), &["--demo", "--log-format", "json"]);
     let client = process.client().await;
@@ -184,20 +188,25 @@ async fn killed(data: &Path, places: u32) -> Vec<kuota_client::Registration> {
 async fn a_tail_that_was_never_acknowledged_is_dropped_and_reported() {
     let data = tempfile::tempdir().unwrap();
     let granted = killed(data.path(), 10).await;
-    // The last commit's page reached the disk only in part, as a power cut would leave it.
+    // One more commit was on its way when the power went: its frame is there, its page only in part.
     let path = data.path().join("log.sqlite-wal");
-    let wal = fs::OpenOptions::new().write(true).open(&path).unwrap();
-    let length = wal.metadata().unwrap().len();
-    wal.write_all_at(&[0xAA; 512], length - 600).unwrap();
+    let mut wal = fs::read(&path).unwrap();
+    let mut torn = wal[wal.len() - 4_120..].to_vec();
+    torn[3_000..].fill(0xAA);
+    wal.extend(torn);
+    fs::write(&path, wal).unwrap();
     let process = Process::start(data.path(), &[]);
     let client = process.client().await;
-    for registration in &granted[..9] {
+    for registration in &granted {
         assert_eq!(client.get(Key::Id(registration.id.clone())).await.unwrap(), *registration);
     }
-    assert!(client.get(Key::Id(granted[9].id.clone())).await.is_err());
     let (status, log) = process.terminate();
-    assert!(status.success() && log.contains("dropped the unfinished tail of the log"), "{log}");
-    assert!(verify(data.path()).ok);
+    assert!(status.success() && log.contains("dropped an unfinished commit at the end of the log"), "{log}");
+    let verdict = verify(data.path());
+    assert!(verdict.ok && verdict.grants == 10, "{verdict:?}");
+    let process = Process::start(data.path(), &[]);
+    let (_, log) = process.terminate();
+    assert!(!log.contains("dropped"), "it is met once: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,4 +241,33 @@ fn a_tampered_row_is_refused_and_named() {
         err.contains("the row of event 2 does not match its own digest") && out.contains("\"ok\": false"),
         "{out}{err}"
     );
+}
+
+#[test]
+fn a_log_that_breaks_an_invariant_ends_with_70() {
+    use kuota_api::log::v1::{Event, EventBatch, LogOpened, OfficeClosed, event::Body};
+    use kuota_server::log::{Chain, EventLog, FORMAT, LogOptions, SqliteLog};
+    use prost::Message as _;
+    let data = tempfile::tempdir().unwrap();
+    let opened = LogOpened { log_id: vec![1; 16], format: FORMAT, nik_key_check: vec![2; 16] };
+    let events = [Body::LogOpened(opened), Body::OfficeClosed(OfficeClosed { number: 7 })];
+    let events = events.map(|body| Event { body: Some(body), ..Event::default() });
+    let payload = EventBatch { events: events.into() }.encode_to_vec();
+    let (mut log, _) = SqliteLog::open(&data.path().join("log.sqlite"), LogOptions::default()).unwrap();
+    log.append(&Chain::default().seal(2, payload, (1, 2), (FORMAT, 1))).unwrap();
+    drop(log);
+    fs::write(data.path().join("nik.key"), "a".repeat(64)).unwrap();
+    let (code, err) = refused(data.path(), &[]);
+    assert_eq!(code, Some(70), "{err}");
+    assert!(err.contains("event 2 of the log does not fit what comes before it: office number 7"), "{err}");
+}
+
+#[test]
+fn a_data_directory_that_is_a_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (code, err) = refused(&file, &[]);
+    assert_eq!(code, Some(64), "{err}");
+    assert!(err.contains(&format!("data = {}: cannot be used", file.display())), "{err}");
 }

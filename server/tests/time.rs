@@ -116,6 +116,17 @@ async fn a_changed_catalogue_reaches_what_is_released_and_takes_nothing_away() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_behind_the_log_is_refused() {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    Friday::open().places(5).data(&data).start().await.stop().await;
+    let settings = kuota_server::config::Settings { data: data.path().into(), ..local() };
+    let clock = Arc::new(kuota_server::clock::ManualClock::at(support::instant("2026-11-27T06:59:00Z")));
+    let error = kuota_server::app::App::start(&settings, clock, None).unwrap_err();
+    assert_eq!(error.exit().code(), 64);
+    assert!(error.to_string().contains("60000 ms before the last event of the log"), "{error}");
+}
+
 fn local() -> kuota_server::config::Settings {
     let flags = kuota_server::config::Source::default();
     let mut settings = kuota_server::config::Settings::load(flags, None).unwrap();

@@ -52,7 +52,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 
 pub(super) fn error(error: &Error) -> String {
     let fields = match error {
-        Error::Connect { .. } => Vec::new(),
+        Error::Url { .. } | Error::Connect { .. } => Vec::new(),
         Error::Status(failed) => failed
             .fields
             .iter()

@@ -133,23 +133,45 @@ impl From<LaneName> for Lane {
     }
 }
 
-/// Runs one command; says how the process ends.
-pub(crate) async fn run(args: Args) -> u8 {
-    match execute(&args).await {
-        Ok((text, code)) => match writeln!(io::stdout(), "{text}") {
-            Ok(()) => code,
-            // The reader of a pipe went away.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-            Err(error) => {
-                eprintln!("kuota: {error}");
-                UNAVAILABLE
-            }
-        },
-        Err(error) => complain(&args, &error),
+/// Why a command did not come to its end.
+enum Failed {
+    Call(Error),
+    /// The command line contradicts itself.
+    Usage(String),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
     }
 }
 
-async fn execute(args: &Args) -> Result<(String, u8), Error> {
+/// Runs one command; says how the process ends.
+pub(crate) async fn run(args: Args) -> u8 {
+    match execute(&args).await {
+        Ok((text, code)) => {
+            say(&text);
+            code
+        }
+        Err(Failed::Call(error)) => complain(&args, &error),
+        Err(Failed::Usage(what)) => {
+            eprintln!("kuota: {what}");
+            USAGE
+        }
+    }
+}
+
+/// Prints data. A reader that went away is no error.
+fn say(text: &str) {
+    let printed = writeln!(io::stdout(), "{text}");
+    if let Err(error) = printed.as_ref().map_err(io::Error::kind)
+        && error != io::ErrorKind::BrokenPipe
+    {
+        eprintln!("kuota: {error}");
+    }
+}
+
+async fn execute(args: &Args) -> Result<(String, u8), Failed> {
     let client = Client::connect(&args.url).await?;
     let is_json = args.output == Output::Json;
     match &args.command {
@@ -171,7 +193,14 @@ async fn execute(args: &Args) -> Result<(String, u8), Error> {
         }
         Command::Register { office, date, lane, nik, reference, request_id, accepted } => {
             let mut ask = Ask::new(office, date, (*lane).into());
-            for (index, nik) in niks(nik).into_iter().enumerate() {
+            let niks = niks(nik)?;
+            if reference.len() > niks.len() {
+                let (references, people) = (reference.len(), niks.len());
+                return Err(Failed::Usage(format!(
+                    "{references} --reference for {people} --nik: at most one each"
+                )));
+            }
+            for (index, nik) in niks.into_iter().enumerate() {
                 ask = ask.applicant(nik, reference.get(index).cloned().unwrap_or_default());
             }
             if let Some(request_id) = request_id {
@@ -181,7 +210,7 @@ async fn execute(args: &Args) -> Result<(String, u8), Error> {
                 ask = ask.durability(Durability::Accepted);
             }
             let outcome = client.register(&ask).await.inspect_err(|error| {
-                if error.is_retryable() {
+                if error.is_outcome_unknown() {
                     eprintln!("kuota: ask again with --request-id {} to learn the outcome", ask.id());
                 }
             })?;
@@ -222,15 +251,19 @@ fn lookup(key: &str, is_request: bool) -> Key {
     }
 }
 
-fn niks(given: &[String]) -> Vec<String> {
-    let from_stdin =
-        || io::stdin().lock().lines().map_while(Result::ok).filter(|line| !line.trim().is_empty());
-    given
-        .iter()
-        .flat_map(|nik| {
-            if nik == "-" { from_stdin().map(|l| l.trim().to_owned()).collect() } else { vec![nik.clone()] }
-        })
-        .collect()
+fn niks(given: &[String]) -> Result<Vec<String>, Failed> {
+    let mut niks = Vec::with_capacity(given.len());
+    for nik in given {
+        if nik != "-" {
+            niks.push(nik.clone());
+            continue;
+        }
+        for line in io::stdin().lock().lines() {
+            let line = line.map_err(|error| Failed::Usage(format!("standard input: {error}")))?;
+            niks.extend(Some(line.trim().to_owned()).filter(|line| !line.is_empty()));
+        }
+    }
+    Ok(niks)
 }
 
 fn complain(args: &Args, error: &Error) -> u8 {
@@ -245,10 +278,10 @@ fn complain(args: &Args, error: &Error) -> u8 {
                 eprintln!("kuota: {field}: {allowed}");
             }
         }
-        Error::Status(_) => eprintln!("kuota: {error}"),
+        Error::Url { .. } | Error::Status(_) => eprintln!("kuota: {error}"),
     }
     if args.output == Output::Json {
-        println!("{}", json::error(error));
+        say(&json::error(error));
     }
     match error.code() {
         Code::InvalidArgument => USAGE,

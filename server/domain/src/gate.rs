@@ -45,6 +45,8 @@ pub struct SlotGate {
     close_at_ms: AtomicI64,
     shards: Box<[CachePadded<AtomicU32>]>,
     standbys: CachePadded<AtomicU32>,
+    /// The keeper's debt, for whoever looks.
+    debt: AtomicU32,
 }
 
 impl SlotGate {
@@ -66,6 +68,7 @@ impl SlotGate {
             close_at_ms: AtomicI64::new(0),
             shards,
             standbys: CachePadded::new(AtomicU32::new(0)),
+            debt: AtomicU32::new(0),
         });
         let mut keeper = Keeper { gate: gate.clone(), free: 0, debt: 0 };
         keeper.publish(figures, 0);
@@ -120,6 +123,13 @@ impl SlotGate {
     #[must_use]
     pub fn permits_in(&self) -> u32 {
         self.shards.iter().map(|shard| shard.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Permits held by asks: exact only at rest, like [`SlotGate::permits_in`].
+    #[must_use]
+    pub fn permits_out(&self) -> u32 {
+        let circulating = free_of(self.word.load(Ordering::Relaxed)) + self.debt.load(Ordering::Relaxed);
+        circulating.saturating_sub(self.permits_in())
     }
 
     /// Asks that wait without permits.
@@ -278,8 +288,8 @@ impl Keeper {
             gate.give_evenly(u32::try_from(-owed).unwrap_or(u32::MAX));
         } else {
             self.debt = u32::try_from(owed).unwrap_or(u32::MAX);
-            self.settle();
         }
+        self.settle();
     }
 
     /// Takes permits that came home against the debt; says whether it is paid.
@@ -287,6 +297,7 @@ impl Keeper {
         if self.debt > 0 {
             self.debt -= self.gate.take_up_to(self.debt, 0);
         }
+        self.gate.debt.store(self.debt, Ordering::Relaxed);
         self.debt == 0
     }
 

@@ -50,6 +50,9 @@ impl CatalogSource {
             Self::Text { name, text } => (name.clone(), text.clone()),
         };
         let file: CatalogFile = toml::from_str(&text).map_err(|error| Located::of(&name, &text, &error))?;
+        if file.offices.is_empty() {
+            return Err(Located::new(&name, 1, "office", "a catalogue has at least one [[office]]").into());
+        }
         file.check().map_err(|(span, message)| Located::at(&name, &text, &span, message).into())
     }
 }
@@ -176,9 +179,6 @@ impl CatalogFile {
                 closing_minute: entry.closing_time.0,
                 lanes: check_lanes(entry.lanes)?,
             });
-        }
-        if offices.is_empty() {
-            return Err((0..0, "a catalogue has at least one [[office]]".into()));
         }
         Ok(Catalog { openings, holidays, offices })
     }
@@ -342,6 +342,6 @@ mod tests {
 
     #[test]
     fn an_empty_catalogue_is_refused() {
-        assert!(load("").unwrap_err().contains("at least one [[office]]"));
+        assert_eq!(load("").unwrap_err(), "offices.toml:1: office: a catalogue has at least one [[office]]");
     }
 }

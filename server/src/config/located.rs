@@ -13,6 +13,12 @@ pub struct Located {
 }
 
 impl Located {
+    /// In a line.
+    #[must_use]
+    pub fn new(file: impl fmt::Display, line: usize, key: &str, message: impl fmt::Display) -> Self {
+        Self { file: file.to_string(), line, key: key.into(), message: message.to_string() }
+    }
+
     /// Where a TOML error stands.
     #[must_use]
     pub fn of(file: impl fmt::Display, text: &str, error: &toml::de::Error) -> Self {
@@ -25,7 +31,7 @@ impl Located {
         let start = span.start.min(text.len());
         let line = text[..start].bytes().filter(|byte| *byte == b'\n').count();
         let key = text.lines().nth(line).map_or("", |line| line.split('=').next().unwrap_or("").trim());
-        Self { file: file.to_string(), line: line + 1, key: key.into(), message: message.to_string() }
+        Self::new(file, line + 1, key, message)
     }
 
     /// At the first line that sets a top-level key.

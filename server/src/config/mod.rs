@@ -9,11 +9,14 @@ use std::{
 };
 
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 pub use self::{catalog::CatalogSource, located::Located};
 
 /// What the catalogue is when no file is named.
 const DEFAULT_CATALOG: &str = include_str!("../../../deploy/catalog/kalbar.toml");
+const LOOPBACK_ONLY: &str =
+    "only loopback addresses are allowed until there is authentication; --insecure allows others";
 const DEFAULT_CATALOG_NAME: &str = "kalbar.toml (built in)";
 
 /// How log lines look.
@@ -94,6 +97,8 @@ pub struct Settings {
     pub log_level: String,
     /// Opens five days at once.
     pub demo: bool,
+    /// Allows addresses other than loopback.
+    pub insecure: bool,
 }
 
 /// Settings that cannot be used.
@@ -110,15 +115,15 @@ pub enum ConfigError {
     /// Something in a file.
     #[error(transparent)]
     Located(#[from] Located),
-    /// An address the world could reach.
-    #[error(
-        "{key} = {address}: only loopback addresses are allowed until there is authentication; --insecure allows others"
-    )]
-    NotLoopback {
+    /// A flag or a variable of the environment that cannot be used.
+    #[error("{key} = {value}: {allowed}")]
+    Value {
         /// Which setting.
         key: &'static str,
         /// Its value.
-        address: SocketAddr,
+        value: String,
+        /// What is allowed.
+        allowed: String,
     },
 }
 
@@ -127,8 +132,13 @@ impl Settings {
     ///
     /// # Errors
     /// Names file, line and key of what cannot be used.
-    pub fn load(flags: Source, file: Option<&Path>) -> Result<Self, ConfigError> {
-        let file = file.map(Source::read).transpose()?.unwrap_or_default();
+    pub fn load(flags: Source, path: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = path.map(read_text).transpose()?.unwrap_or_default();
+        let file = path.map(|path| Source::read(path, &text)).transpose()?.unwrap_or_default();
+        let place = |key, value, allowed: String, from_file: bool| match path {
+            Some(path) if from_file => Located::at_key(path.display(), &text, key, allowed).into(),
+            Some(_) | None => ConfigError::Value { key, value, allowed },
+        };
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Self {
@@ -144,38 +154,55 @@ impl Settings {
                 .or(file.log_size_max_mib)
                 .map(|mib| u64::from(mib) << 20),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| "info".into()),
+            log_level: flags
+                .log_level
+                .clone()
+                .or_else(|| file.log_level.clone())
+                .unwrap_or_else(|| "info".into()),
             demo: flags.demo.or(file.demo).unwrap_or(false),
+            insecure: flags.insecure.or(file.insecure).unwrap_or(false),
         };
-        let insecure = flags.insecure.or(file.insecure).unwrap_or(false);
-        for (key, address) in [
-            ("listen", settings.listen),
-            ("admin_listen", settings.admin_listen),
-            ("http_listen", settings.http_listen),
+        for (key, address, from_file) in [
+            ("listen", settings.listen, flags.listen.is_none() && file.listen.is_some()),
+            (
+                "admin_listen",
+                settings.admin_listen,
+                flags.admin_listen.is_none() && file.admin_listen.is_some(),
+            ),
+            ("http_listen", settings.http_listen, flags.http_listen.is_none() && file.http_listen.is_some()),
         ] {
-            if !insecure && !address.ip().is_loopback() {
-                return Err(ConfigError::NotLoopback { key, address });
+            if !settings.insecure && !address.ip().is_loopback() {
+                return Err(place(key, address.to_string(), LOOPBACK_ONLY.into(), from_file));
             }
+        }
+        if let Err(allowed) = check_level(&settings.log_level) {
+            let from_file = flags.log_level.is_none() && file.log_level.is_some();
+            return Err(place("log_level", settings.log_level, allowed, from_file));
         }
         Ok(settings)
     }
 }
 
 impl Source {
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = read_text(path)?;
-        let source: Self =
-            toml::from_str(&text).map_err(|error| Located::of(path.display(), &text, &error))?;
+    fn read(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let source: Self = toml::from_str(text).map_err(|error| Located::of(path.display(), text, &error))?;
         if source.threads.is_some_and(|threads| !(1..=1_024).contains(&threads)) {
-            return Err(Located::at_key(path.display(), &text, "threads", "1 to 1024 is allowed").into());
+            return Err(Located::at_key(path.display(), text, "threads", "1 to 1024 is allowed").into());
         }
         if source.log_size_max_mib == Some(0) {
             return Err(
-                Located::at_key(path.display(), &text, "log_size_max_mib", "1 or more is allowed").into()
+                Located::at_key(path.display(), text, "log_size_max_mib", "1 or more is allowed").into()
             );
         }
         Ok(source)
     }
+}
+
+fn check_level(level: &str) -> Result<(), String> {
+    let known = EnvFilter::try_new(level).map(drop);
+    known.map_err(|error| {
+        format!("{error}; error, warn, info, debug, trace or tracing directives are allowed")
+    })
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {
@@ -218,9 +245,10 @@ mod tests {
                 "kuota.toml:1: log_format: unknown variant `xml`, expected `human` or `json`",
             ),
             (
-                "http_listen = \"0.0.0.0:80\"\n",
-                "http_listen = 0.0.0.0:80: only loopback addresses are allowed",
+                "\nhttp_listen = \"0.0.0.0:80\"\n",
+                "kuota.toml:2: http_listen: only loopback addresses are allowed",
             ),
+            ("log_level = \"!!\"\n", "kuota.toml:1: log_level: "),
         ] {
             let error = load(text, Source::default()).unwrap_err();
             assert!(error.starts_with(expected), "{error}");

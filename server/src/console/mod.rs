@@ -13,9 +13,9 @@ use axum::{
     routing::get,
 };
 use kuota_domain::calendar::ServiceDay;
-use tokio::net::TcpListener;
 
 use crate::{
+    accept::Acceptor,
     engine::Engine,
     telemetry::{Gauges, Metrics},
 };
@@ -46,7 +46,7 @@ impl Console {
     /// When the listener fails.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        acceptor: Acceptor,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let router = Router::new()
@@ -54,7 +54,7 @@ impl Console {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(readyz))
             .with_state(self);
-        axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+        axum::serve(acceptor, router).with_graceful_shutdown(shutdown).await
     }
 
     fn gauges(&self) -> Gauges {
@@ -72,7 +72,7 @@ impl Console {
             for (_, lane, gate) in entry.slots_from(today) {
                 let figures = gate.figures();
                 gauges.standbys += u64::from(gate.standbys());
-                gauges.permits_out += u64::from(figures.free.saturating_sub(gate.permits_in()));
+                gauges.permits_out += u64::from(gate.permits_out());
                 if now < figures.open_at {
                     let until_ms = figures.open_at.0 - now.0;
                     let nearest_ms = gauges.next_opening_ms.map_or(until_ms, |ms| ms.min(until_ms));

@@ -2,9 +2,11 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Change, Event},
@@ -17,6 +19,7 @@ use uuid::Uuid;
 
 use super::LogWriter;
 use crate::{
+    limits::{BATCH_COMMANDS_MAX, REPLAY_BATCHES_AHEAD_MAX},
     log::{AppendError, Chain, EventLog, FORMAT, ReadError, decode_events},
     telemetry::Metrics,
 };
@@ -86,38 +89,20 @@ pub fn recover(
 ) -> Result<Recovered, BootError> {
     let began = Instant::now();
     let total = log.last_seq()?;
-    let (mut ledger, mut chain) = (Ledger::default(), Chain::default());
-    let mut now = UnixMillis::MIN;
-    let (mut misfit, mut told) = (None, Instant::now());
+    let mut ledger = Ledger::default();
     ledger.begin_replay();
-    let read = log.read(&mut |row| {
-        chain.follow(&row)?;
-        if row.format > FORMAT {
-            return Err(ReadError::NotUnderstood(format!(
-                "the log has format {}; this server knows format {FORMAT}: start a newer one",
-                row.format
-            )));
-        }
-        now = now.max(UnixMillis(row.now_ms));
-        let events = decode_events(&row.payload, UnixMillis(row.now_ms));
-        let events =
-            events.map_err(|error| ReadError::NotUnderstood(format!("event {}: {error}", row.first_seq)))?;
-        for (seq, event) in (row.first_seq..).zip(&events) {
-            if let Err(found) = ledger.apply(event) {
-                misfit = Some(BootError::Misfit { seq, misfit: found });
-                return Err(ReadError::Damaged("an event does not fit".into()));
-            }
-        }
-        if told.elapsed() > PROGRESS_EVERY {
-            told = Instant::now();
-            info!(events = row.last_seq, of = total, "replaying the log");
-        }
-        Ok(())
+    let mut now = UnixMillis::MIN;
+    // One thread reads, checks and decodes; this one applies.
+    let (sender, batches) = bounded(REPLAY_BATCHES_AHEAD_MAX);
+    let (applied, read) = thread::scope(|scope| {
+        let log = &mut *log;
+        let reader = scope.spawn(move || read_batches(log, &sender));
+        let applied = apply_batches(&mut ledger, batches, total, &mut now);
+        (applied, reader.join())
     });
-    if let Some(misfit) = misfit {
-        return Err(misfit);
-    }
-    read?;
+    // A misfit makes the reader stop: it comes first.
+    applied?;
+    let chain = read.map_err(|_| ReadError::Storage("the reading thread panicked".into()))??;
     ledger.end_replay();
     let identity = ledger.identity();
     if identity.is_some_and(|identity| identity.nik_key_check != nik_key.check_value(identity.log_id)) {
@@ -126,6 +111,48 @@ pub fn recover(
     metrics.replayed(began.elapsed());
     let events = chain.last_seq();
     Ok(Recovered { ledger, writer: LogWriter::new(log, chain, metrics), now, events })
+}
+
+/// Events of one row, with the number of the first.
+type Batch = (u64, UnixMillis, Vec<Event>);
+
+fn read_batches(log: &mut dyn EventLog, batches: &Sender<Batch>) -> Result<Chain, ReadError> {
+    let mut chain = Chain::default();
+    log.read(&mut |row| {
+        chain.follow(&row)?;
+        if row.format > FORMAT {
+            return Err(ReadError::NotUnderstood(format!(
+                "the log has format {}; this server knows format {FORMAT}: start a newer one",
+                row.format
+            )));
+        }
+        let (first, now) = (row.first_seq, UnixMillis(row.now_ms));
+        let events = decode_events(&row.payload, now);
+        let events = events.map_err(|error| ReadError::NotUnderstood(format!("event {first}: {error}")))?;
+        // Nobody takes it any more: what came before did not fit.
+        batches.send((first, now, events)).map_err(|_| ReadError::Damaged(format!("before event {first}")))
+    })?;
+    Ok(chain)
+}
+
+fn apply_batches(
+    ledger: &mut Ledger,
+    batches: Receiver<Batch>,
+    total: u64,
+    now: &mut UnixMillis,
+) -> Result<(), BootError> {
+    let mut told = Instant::now();
+    for (first, at, events) in batches {
+        *now = at.max(*now);
+        for (seq, event) in (first..).zip(&events) {
+            ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
+        }
+        if told.elapsed() > PROGRESS_EVERY {
+            told = Instant::now();
+            info!(events = first + events.len() as u64 - 1, of = total, "replaying the log");
+        }
+    }
+    Ok(())
 }
 
 impl Recovered {
@@ -189,7 +216,7 @@ impl Recovered {
         let event =
             |change| Event { at: self.now, actor: Actor::system(subject), reason: reason.into(), change };
         let events: Vec<Event> = changes.into_iter().map(event).collect();
-        for batch in events.chunks(super::BATCH_COMMANDS_MAX) {
+        for batch in events.chunks(BATCH_COMMANDS_MAX) {
             for (seq, event) in (self.writer.chain.last_seq() + 1..).zip(batch) {
                 self.ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
             }
@@ -198,6 +225,7 @@ impl Recovered {
                 Ok(()) => self.ledger.commit(),
                 Err(AppendError::Full) if self.writer.chain.last_seq() > 0 => {
                     self.ledger.roll_back();
+                    self.writer.metrics.log_writable(false);
                     warn!(
                         subject,
                         "the log is full: serving what is there, and trying again when there is space"

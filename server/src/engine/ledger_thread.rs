@@ -21,13 +21,14 @@ use tokio::sync::watch;
 use tracing::{debug, error, info};
 
 use super::{
-    BATCH_COMMANDS_MAX, Failure, Fatal,
+    Failure, Fatal,
     batch::{Asked, Batch, Order, Publication, Reply, Verdict},
     log_thread::{LogThread, Sealed},
     read_model::ReadModel,
 };
 use crate::{
     clock::{Clock, STEP_BACK_MAX_MS},
+    limits::BATCH_COMMANDS_MAX,
     log::AppendError,
     telemetry::Metrics,
 };

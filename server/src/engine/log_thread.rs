@@ -31,6 +31,7 @@ impl LogWriter {
     /// Continues a log from the end of its chain.
     #[must_use]
     pub fn new(log: Box<dyn EventLog>, chain: Chain, metrics: Arc<Metrics>) -> Self {
+        metrics.log_bytes(log.size_bytes());
         Self { log, chain, writer: Uuid::new_v4().as_u128(), metrics, kept: None }
     }
 

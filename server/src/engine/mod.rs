@@ -35,14 +35,7 @@ pub use self::{
     register::Wish,
 };
 use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel};
-use crate::{clock::Clock, telemetry::Metrics};
-
-/// Orders that may wait for the ledger.
-pub const LEDGER_QUEUE_MAX: usize = 8_192;
-/// Orders decided into one batch.
-pub const BATCH_COMMANDS_MAX: usize = 4_096;
-/// Calls that may wait for the outcome of one request id, besides the first.
-pub const JOINERS_PER_REQUEST_MAX: usize = 16;
+use crate::{clock::Clock, limits::LEDGER_QUEUE_MAX, telemetry::Metrics};
 
 /// How to find a registration.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,8 @@ use kuota_domain::{
 };
 use tokio::sync::oneshot;
 
-use super::{Answer, Durability, Failure, Granted, JOINERS_PER_REQUEST_MAX};
+use super::{Answer, Durability, Failure, Granted};
+use crate::limits::JOINERS_PER_REQUEST_MAX;
 
 /// What is known of a request id.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! Counts every RPC by method and status code, as the outermost layer: what other layers refuse is counted too.
+//! Counts calls of the API and health checks by method and status code, as the outermost layer: what other layers
+//! refuse is counted too. Methods it does not know are not counted: their names come from outside.
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,5 @@
 //! The gRPC edge: decode, call the engine, encode. Decides nothing.
 
-mod accept;
 mod availability;
 mod convert;
 mod health;
@@ -10,14 +9,16 @@ mod paging;
 mod registration;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kuota_api::v1::{
     availability_service_server::AvailabilityServiceServer, office_service_server::OfficeServiceServer,
     registration_service_server::RegistrationServiceServer,
 };
-use tokio::net::TcpListener;
-use tonic::transport::Server;
+use tonic::transport::{
+    Server,
+    server::{Connected, TcpConnectInfo},
+};
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
@@ -25,18 +26,16 @@ use tonic_health::{
 };
 
 pub use self::health::is_serving;
-use self::{accept::incoming, metrics_layer::MetricsLayer};
-use crate::{engine::Engine, telemetry::Metrics};
-
-/// Bytes of one request: a party of five is under 1 KiB.
-const REQUEST_BYTES_MAX: usize = 64 * 1_024;
-/// Calls under way on one connection.
-const STREAMS_PER_CONNECTION_MAX: u32 = 256;
-/// Streams a peer may have us reset before it is cut off (RUSTSEC-2024-0003).
-const LOCAL_RESETS_MAX: usize = 1_024;
-const HEADER_LIST_BYTES_MAX: u32 = 16 * 1_024;
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+use self::metrics_layer::MetricsLayer;
+use crate::{
+    accept::{Acceptor, Connection},
+    engine::Engine,
+    limits::{
+        HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX, REQUEST_BYTES_MAX,
+        STREAMS_PER_CONNECTION_MAX,
+    },
+    telemetry::Metrics,
+};
 
 /// The services other systems call.
 pub struct Services {
@@ -72,11 +71,7 @@ impl Services {
     ///
     /// # Errors
     /// When the transport fails, or the descriptors are broken.
-    pub async fn serve(
-        &self,
-        listener: TcpListener,
-        shutdown: impl Future<Output = ()>,
-    ) -> anyhow::Result<()> {
+    pub async fn serve(&self, acceptor: Acceptor, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let api = Api { engine: self.engine.clone() };
         builder()
             .layer(MetricsLayer::new(&self.metrics))
@@ -88,7 +83,7 @@ impl Services {
             )
             .add_service(OfficeServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(AvailabilityServiceServer::new(api).max_decoding_message_size(REQUEST_BYTES_MAX))
-            .serve_with_incoming_shutdown(incoming(listener), shutdown)
+            .serve_with_incoming_shutdown(acceptor.into_stream(), shutdown)
             .await?;
         Ok(())
     }
@@ -99,14 +94,15 @@ impl Services {
     /// When the transport fails, or the descriptors are broken.
     pub async fn serve_admin(
         &self,
-        listener: TcpListener,
+        acceptor: Acceptor,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         builder()
+            .layer(MetricsLayer::new(&self.metrics))
             .add_service(self.health())
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?)
-            .serve_with_incoming_shutdown(incoming(listener), shutdown)
+            .serve_with_incoming_shutdown(acceptor.into_stream(), shutdown)
             .await?;
         Ok(())
     }
@@ -119,6 +115,14 @@ impl Services {
 impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Services").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream().connect_info()
     }
 }
 

@@ -52,7 +52,7 @@ const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
     (LOG_WRITABLE, Unit::Count, "1 while the log takes batches, 0 while it is full or failed"),
     (REPLAY, Unit::Seconds, "Time the log took to replay at the start"),
     (CLOCK_DRIFT, Unit::Seconds, "Wall clock against monotonic clock since the start; writes pause at 5"),
-    (NEXT_OPENING, Unit::Seconds, "Time until the next opening; -1 when none is scheduled"),
+    (NEXT_OPENING, Unit::Seconds, "Time until the next opening; NaN when none is scheduled"),
     (BUILD, Unit::Count, "Always 1, with the version"),
     (RPC_STARTED, Unit::Count, "RPCs started"),
     (RPC_HANDLED, Unit::Count, "RPCs completed, by status code"),
@@ -213,7 +213,12 @@ impl Metrics {
     pub fn committed(&self, events: usize, took: Duration, log_bytes: u64) {
         self.stored.batch_events.record(float(events));
         self.stored.commit.record(took);
-        self.stored.log_bytes.set(float(log_bytes));
+        self.log_bytes(log_bytes);
+    }
+
+    /// The log has that size.
+    pub fn log_bytes(&self, bytes: u64) {
+        self.stored.log_bytes.set(float(bytes));
     }
 
     /// Whether the log takes batches.
@@ -259,7 +264,7 @@ impl Metrics {
             gauge!(REGISTRATIONS).set(float(gauges.registrations));
             gauge!(LIVE_APPLICANTS).set(float(gauges.live_applicants));
             gauge!(CLOCK_DRIFT).set(seconds(gauges.clock_drift_ms));
-            gauge!(NEXT_OPENING).set(gauges.next_opening_ms.map_or(-1.0, seconds));
+            gauge!(NEXT_OPENING).set(gauges.next_opening_ms.map_or(f64::NAN, seconds));
         });
         self.stored.queue_depth.set(float(gauges.queue_depth));
         self.handle.run_upkeep();

@@ -109,6 +109,7 @@ impl Friday {
             log_format: LogFormat::Human,
             log_level: "info".into(),
             demo: self.demo,
+            insecure: false,
         };
         let clock = Arc::new(ManualClock::at(self.now));
         let app = App::start(&settings, clock.clone(), self.wrap).unwrap();
@@ -119,7 +120,7 @@ impl Friday {
             app.run(async { drop(stopped.await) }).await.unwrap()
         });
         let client = Client::connect(&format!("http://{}", addresses.grpc)).await.unwrap();
-        Server { client, addresses, clock, data, engine: Some(engine), stop, running }
+        Server { client, addresses, clock, data, engine: Some(engine), stop: Some(stop), running }
     }
 }
 
@@ -167,13 +168,17 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) data: Arc<TempDir>,
     engine: Option<Arc<Engine>>,
-    stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Exit>,
 }
 
 impl Server {
     pub(crate) fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
+    }
+
+    pub(crate) fn engine_handle(&self) -> Arc<Engine> {
+        self.engine.clone().unwrap()
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -187,9 +192,14 @@ impl Server {
         self.engine().flush().await;
     }
 
+    /// What SIGTERM does.
+    pub(crate) fn begin_stop(&mut self) {
+        self.stop = None;
+    }
+
     pub(crate) async fn stop(mut self) -> Exit {
         self.engine = None;
-        drop(self.stop);
+        self.begin_stop();
         self.running.await.unwrap()
     }
 

@@ -1,0 +1,202 @@
+//! Accepting connections: a bounded number, each with a deadline for its first bytes, and a pause when the system has
+//! no descriptors left. Knows nothing of what is spoken on them.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tracing::{info, warn};
+
+use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, FIRST_BYTES_WITHIN};
+
+/// Bytes after which a peer is believed to speak: HTTP/2's preface has 24.
+const FIRST_BYTES: usize = 16;
+/// Longer than any connection lives.
+const NO_END: Duration = Duration::from_secs(86_400 * 365);
+
+/// A listener that hands out a bounded number of connections.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    life: Duration,
+    failing: bool,
+}
+
+impl Acceptor {
+    /// At most so many connections at a time, each living as long as it likes.
+    #[must_use]
+    pub fn new(listener: TcpListener, connections_max: usize) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(connections_max)), life: NO_END, failing: false }
+    }
+
+    /// Ends each connection after so long.
+    #[must_use]
+    pub fn with_life(mut self, life: Duration) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// The next connection. One too many is closed at once.
+    async fn next(&mut self) -> (Connection, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut self.failing) {
+                        info!("connections are accepted again");
+                    }
+                    // A connection without it is slower and no less right.
+                    let _ = stream.set_nodelay(true);
+                    if let Ok(place) = self.places.clone().try_acquire_owned() {
+                        return (Connection::new(stream, place, self.life), peer);
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        warn!(%error, "no connection can be accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Connections as they come in.
+    pub fn into_stream(mut self) -> impl Stream<Item = io::Result<Connection>> {
+        let (connections, stream) = mpsc::channel(1);
+        tokio::spawn(async move {
+            // Ends when the server drops its stream: nobody is accepted after the door was closed.
+            while let Ok(next) = connections.reserve().await {
+                let connection = tokio::select! {
+                    (connection, _) = self.next() => connection,
+                    () = connections.closed() => return,
+                };
+                next.send(Ok(connection));
+            }
+        });
+        ReceiverStream::new(stream)
+    }
+}
+
+impl axum::serve::Listener for Acceptor {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        self.next().await
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one, and says how many connections that carries.
+#[must_use]
+pub fn connections_allowed() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            warn!(%error, "the limit of descriptors stays as it is");
+        }
+    }
+    let descriptors = getrlimit(Resource::Nofile)
+        .current
+        .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    // Two listeners share them.
+    (descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2).clamp(1, CONNECTIONS_MAX)
+}
+
+/// A connection with its place among the allowed ones, and the time it has.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// Until the first bytes are there: their deadline. Then the end of the connection.
+    deadline: Pin<Box<Sleep>>,
+    ends_at: Instant,
+    first_bytes_missing: usize,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: TcpStream, place: OwnedSemaphorePermit, life: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            deadline: Box::pin(sleep_until(now + FIRST_BYTES_WITHIN.min(life))),
+            ends_at: now + life,
+            first_bytes_missing: FIRST_BYTES,
+            _place: place,
+        }
+    }
+
+    /// The socket.
+    #[must_use]
+    pub const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                if self.first_bytes_missing > 0 {
+                    let read = buffer.filled().len() - before;
+                    self.first_bytes_missing = self.first_bytes_missing.saturating_sub(read);
+                    if self.first_bytes_missing == 0 {
+                        let ends_at = self.ends_at;
+                        self.deadline.as_mut().reset(ends_at);
+                    }
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,45 @@
+//! Every bound of the server, with its unit in its name (INV-9). Those of the rules stand in `kuota_domain::limits`.
+
+use std::time::Duration;
+
+/// Orders that may wait for the ledger; one more is told OVERLOADED.
+pub const LEDGER_QUEUE_MAX: usize = 8_192;
+/// Orders decided into one batch.
+pub const BATCH_COMMANDS_MAX: usize = 4_096;
+/// Calls that may wait for the outcome of one request id, besides the first.
+pub const JOINERS_PER_REQUEST_MAX: usize = 16;
+/// Batches read ahead of the ledger while a log is replayed.
+pub const REPLAY_BATCHES_AHEAD_MAX: usize = 16;
+
+/// Connections of the gRPC listeners, each; fewer where the system allows fewer descriptors.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Descriptors kept for the log, the listeners and the console.
+pub const DESCRIPTORS_RESERVED: usize = 96;
+/// Connections of the HTTP listener.
+pub const HTTP_CONNECTIONS_MAX: usize = 32;
+/// For the first bytes of a connection: HTTP/2's preface, or the first line of an HTTP/1 request.
+pub const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(3);
+/// For a whole HTTP connection: a scraper opens a new one.
+pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
+/// After an error of `accept`: most often descriptors are exhausted, and asking again at once would spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of one request: a party of five is under 1 KiB.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1_024;
+/// Calls under way on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Streams a peer may have us reset before it is cut off (RUSTSEC-2024-0003).
+pub const LOCAL_RESETS_MAX: usize = 1_024;
+/// Bytes of a call's headers.
+pub const HEADER_LIST_BYTES_MAX: u32 = 16 * 1_024;
+/// How often a silent peer is asked whether it is still there.
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+/// How long it may take to say so.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between telling health checks and closing the door: whoever routes calls here may notice.
+pub const NOTICE: Duration = Duration::from_millis(200);
+/// For calls under way when the door is closed.
+pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// For answers on their way when the log is lost.
+pub const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
