@@ -81,6 +81,15 @@ impl Process {
         self.child.id()
     }
 
+    /// Stops the process in the middle of whatever it does; returns when it stands still.
+    pub(crate) fn freeze(&self) {
+        signal(self.pid(), rustix::process::Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.pid());
+        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
+            std::thread::yield_now();
+        }
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
