@@ -61,8 +61,9 @@ fn bad_usage_and_configuration_end_with_64_and_name_the_place() {
         (vec!["--nik-key", &gone], "gone.toml: cannot be read"),
     ] {
         for command in [None, Some("check")] {
-            let (code, out, err) =
-                run(&command.into_iter().chain(arguments.iter().copied()).collect::<Vec<_>>());
+            let data = ["--data", directory.path().to_str().unwrap()];
+            let all: Vec<&str> = command.into_iter().chain(arguments.iter().copied()).chain(data).collect();
+            let (code, out, err) = run(&all);
             assert_eq!(code, Some(64), "{arguments:?} {command:?}: {err}");
             assert!(err.contains(expected) && out.is_empty(), "{arguments:?} {command:?}: {out}{err}");
         }
