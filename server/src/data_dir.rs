@@ -11,6 +11,8 @@ use kuota_domain::nik::NikKey;
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
+use crate::hex;
+
 const LOCK: &str = "lock";
 const LOG: &str = "log.sqlite";
 const KEY: &str = "nik.key";
@@ -128,7 +130,7 @@ impl DataDir {
         if let Some(path) = file {
             return read_key(path);
         }
-        let path = self.path.join(KEY);
+        let path = key_path(&self.path);
         if path.exists() {
             return read_key(&path);
         }
@@ -138,6 +140,12 @@ impl DataDir {
         make_key(&path).map_err(|error| DataError::Io { path: path.clone(), error })?;
         read_key(&path)
     }
+}
+
+/// Where the key of a data directory is, unless it is named elsewhere.
+#[must_use]
+pub fn key_path(data: &Path) -> PathBuf {
+    data.join(KEY)
 }
 
 /// Where the log of a data directory is.
@@ -165,15 +173,13 @@ pub fn read_key(path: &Path) -> Result<NikKey, DataError> {
     }
     let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
     let bad = |found| DataError::BadKey { path: path.to_owned(), found };
-    let digits = text.trim_end_matches('\n').as_bytes();
+    let digits = text.trim_end_matches('\n');
     if digits.len() != 2 * NikKey::BYTES {
         return Err(bad("another length"));
     }
     let mut secret = Zeroizing::new([0; NikKey::BYTES]);
-    for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let (high, low) = (value(pair[0]), value(pair[1]));
-        *byte = high.zip(low).map(|(high, low)| high << 4 | low).ok_or_else(|| bad("other characters"))?;
+    if !hex::decode_into(digits, &mut *secret) {
+        return Err(bad("other characters"));
     }
     Ok(NikKey::new(&secret))
 }
@@ -182,17 +188,12 @@ pub fn read_key(path: &Path) -> Result<NikKey, DataError> {
 fn make_key(path: &Path) -> io::Result<()> {
     let mut secret = Zeroizing::new([0_u8; NikKey::BYTES]);
     getrandom::fill(&mut *secret).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut text = Zeroizing::new(String::with_capacity(2 * NikKey::BYTES + 1));
-    for byte in *secret {
-        for digit in [byte >> 4, byte & 0xF] {
-            text.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-        }
-    }
-    text.push('\n');
+    let text = Zeroizing::new(hex::encode(&*secret));
     let unfinished = path.with_extension("key.new");
     let mut file =
         OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
     file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())

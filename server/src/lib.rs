@@ -14,6 +14,7 @@ pub mod data_dir;
 pub mod engine;
 pub mod exit;
 pub mod grpc;
+pub mod hex;
 pub mod limits;
 pub mod log;
 pub mod telemetry;

@@ -9,10 +9,10 @@ use kuota_server::{
     app::App,
     clock::SystemClock,
     config::{Settings, Source},
-    data_dir::read_key,
+    data_dir::{key_path, read_key},
     exit::Exit,
     grpc::is_serving,
-    telemetry::{LogTarget, subscriber},
+    telemetry::subscriber,
     verify::verify,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,7 +97,7 @@ fn say(text: &dyn std::fmt::Display) {
 }
 
 fn serve(settings: &Settings) -> Exit {
-    match subscriber(&settings.log_level, settings.log_format, &LogTarget::Stderr) {
+    match subscriber(&settings.log_level, settings.log_format) {
         Ok(subscriber) => {
             if tracing::subscriber::set_global_default(subscriber).is_err() {
                 complain(&"log lines are set up twice");
@@ -152,7 +152,7 @@ fn check(settings: &Settings) -> Exit {
     }
     let places: u64 =
         catalog.offices.iter().flat_map(|office| &office.lanes).map(|offer| u64::from(offer.places)).sum();
-    let own_key = settings.data.join("nik.key");
+    let own_key = key_path(&settings.data);
     let log_size =
         settings.log_size_max_bytes.map_or_else(|| "no bound".into(), |bytes| (bytes >> 20).to_string());
     for (key, value) in [

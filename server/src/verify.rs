@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     data_dir::{is_in_use, log_path},
+    hex,
     log::{Chain, FORMAT, ReadError, Row, read_rows},
 };
 
@@ -319,7 +320,7 @@ impl Oracle {
     fn verdict(mut self) -> Verdict {
         let live: HashSet<&Vec<u8>> = self.live.values().collect();
         self.verdict.live = live.len() as u64;
-        self.verdict.digest = self.chain.digest().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.verdict.digest = hex::encode(&self.chain.digest());
         self.verdict.ok = self.verdict.faults.is_empty();
         self.verdict
     }

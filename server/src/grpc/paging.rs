@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::convert::Violations;
+use crate::hex;
 
 const TOKEN_BYTES: usize = 24;
 
@@ -46,18 +47,13 @@ pub(super) fn page(
 
 /// The token of the page that follows a position.
 pub(super) fn token(query: [u8; 8], after: [u8; 16]) -> String {
-    query.iter().chain(&after).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&[&query[..], &after].concat())
 }
 
 fn read(token: &str, query: [u8; 8]) -> Option<[u8; 16]> {
     let mut bytes = [0; TOKEN_BYTES];
-    let digits = token.as_bytes();
-    if digits.len() != 2 * TOKEN_BYTES {
+    if !hex::decode_into(token, &mut bytes) {
         return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
     }
     let (print, after) = bytes.split_at(query.len());
     if print == query { after.try_into().ok() } else { None }

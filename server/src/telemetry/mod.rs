@@ -4,6 +4,6 @@ mod logging;
 mod metrics;
 
 pub use self::{
-    logging::{LogTarget, subscriber},
+    logging::subscriber,
     metrics::{CallMetrics, Gauges, Metrics},
 };

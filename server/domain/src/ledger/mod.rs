@@ -219,12 +219,6 @@ impl Ledger {
         self.tranches.get((tranche.0 as usize).checked_sub(1)?).copied()
     }
 
-    /// Applicants with a live registration.
-    #[must_use]
-    pub fn live_applicants(&self) -> usize {
-        self.live.len()
-    }
-
     fn day(&self, office: OfficeNumber, day: ServiceDay) -> Option<&DayState> {
         self.offices.get(office.index())?.days.get(&day)
     }
