@@ -4,13 +4,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const API: [&str; 6] = [
+const API: [&str; 7] = [
     "kuota/v1/lane.proto",
     "kuota/v1/refusal.proto",
     "kuota/v1/registration.proto",
     "kuota/v1/registration_service.proto",
     "kuota/v1/office_service.proto",
     "kuota/v1/availability_service.proto",
+    "kuota/v1/admin_service.proto",
 ];
 const STORED: [&str; 1] = ["kuota/log/v1/event.proto"];
 
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let api = protox::compile(API, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), api.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(api)?;
+    tonic_prost_build::configure().extern_path(".google.rpc", "::tonic_types::pb").compile_fds(api)?;
     tonic_prost_build::configure().compile_fds(protox::compile(STORED, ["proto"])?)?;
     Ok(())
 }

@@ -16,11 +16,11 @@ use crate::{
     config::{ConfigError, Settings},
     console::Console,
     data_dir::{DataDir, DataError},
-    engine::{BootError, Engine, EngineParts, Fatal, recover},
+    engine::{BootError, Engine, EngineParts, Fatal, WatchHub, recover},
     exit::Exit,
     grpc::Services,
     limits::{DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX, NOTICE},
-    log::{EventLog, LogOptions, SqliteLog},
+    log::{EventLog, LogOptions, LogReader, SqliteLog},
     telemetry::Metrics,
 };
 
@@ -86,6 +86,7 @@ impl StartError {
 #[derive(Debug)]
 pub struct App {
     engine: Arc<Engine>,
+    hub: Arc<WatchHub>,
     services: Arc<Services>,
     console: Console,
     listeners: Listeners,
@@ -158,6 +159,7 @@ impl App {
         let engine = Engine::start(EngineParts {
             ledger: recovered.ledger,
             log: recovered.writer.keeping(Box::new(data)),
+            reader: LogReader::new(&path),
             now: recovered.now,
             nik_key,
             clock,
@@ -165,9 +167,10 @@ impl App {
             shards_max: settings.threads,
         });
         let engine = Arc::new(engine.map_err(StartError::Thread)?);
-        let services = Arc::new(Services::new(engine.clone(), metrics.clone()));
-        let console = Console::new(engine.clone(), metrics);
-        Ok(Self { engine, services, console, listeners })
+        let hub = Arc::new(WatchHub::new(engine.clone(), settings.watchers_max));
+        let services = Arc::new(Services::new(engine.clone(), hub.clone(), metrics.clone()));
+        let console = Console::new(engine.clone(), hub.clone(), metrics);
+        Ok(Self { engine, hub, services, console, listeners })
     }
 
     /// Where it listens.
@@ -194,7 +197,11 @@ impl App {
     /// When a listener cannot be handed to the runtime.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Exit> {
         let addresses = self.addresses()?;
-        let Self { engine, services, console, listeners } = self;
+        let Self { engine, hub, services, console, listeners } = self;
+        let conflation = {
+            let hub = hub.clone();
+            tokio::spawn(async move { hub.run().await })
+        };
         let connections_max = connections_allowed();
         let (close, closing) = watch::channel(false);
         let closed = |mut closing: watch::Receiver<bool>| async move {
@@ -237,6 +244,8 @@ impl App {
             Some(Fatal::Invariant(_)) => (Exit::Invariant, LAST_WORDS_MAX),
         };
         close.send_replace(true);
+        // A watch has no end of its own: it would hold its connection for as long as that may take.
+        hub.close();
         drain([grpc, admin, http], bound).await;
         if fatal.is_none() && tokio::time::timeout(bound, engine.flush()).await.is_err() {
             warn!("the log did not take the last batch in time");
@@ -245,7 +254,10 @@ impl App {
             Fatal::Log(_) => Exit::Log,
             Fatal::Invariant(_) => Exit::Invariant,
         });
-        drop((services, console));
+        if let Err(error) = conflation.await {
+            error!(%error, "watchers were not told of everything");
+        }
+        drop((services, console, hub));
         // Whoever still holds the engine is a call that did not end within the bound.
         if let Ok(engine) = Arc::try_unwrap(engine) {
             let stopped = tokio::task::spawn_blocking(|| engine.stop());

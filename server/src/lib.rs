@@ -7,6 +7,7 @@
 
 pub mod accept;
 pub mod app;
+pub mod catalog_file;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -16,6 +17,7 @@ pub mod exit;
 pub mod grpc;
 pub mod hex;
 pub mod limits;
+pub mod located;
 pub mod log;
 pub mod telemetry;
 pub mod verify;

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Orders that may wait for the ledger; one more is told OVERLOADED.
 pub const LEDGER_QUEUE_MAX: usize = 8_192;
+/// Asks of batches that may wait for the ledger; a batch beyond is told OVERLOADED.
+pub const BATCHED_ASKS_WAITING_MAX: usize = 65_536;
+/// Asks in one `RegisterBatch`.
+pub const BATCH_ASKS_MAX: usize = 1_000;
 /// Orders decided into one batch.
 pub const BATCH_COMMANDS_MAX: usize = 4_096;
 /// Calls that may wait for the outcome of one request id, besides the first.
@@ -24,8 +28,27 @@ pub const HTTP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// After an error of `accept`: most often descriptors are exhausted, and asking again at once would spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Bytes of one request: a party of five is under 1 KiB.
+/// Bytes of one request; a party of five is under 1 KiB.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of one request to the service that takes batches.
+pub const BATCH_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+/// Bytes of one request of an operator: a catalogue of 10,000 offices.
+pub const OPERATOR_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+
+/// Watches at once, unless the settings say otherwise.
+pub const WATCHERS_MAX: usize = 4_096;
+/// Between two messages about the same slot to one watcher.
+pub const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// Slots in one message of a watch.
+pub const WATCH_SLOTS_MAX: usize = 500;
+/// Sets of changes kept for watchers; who falls further behind looks at every slot once.
+pub const WATCH_STEPS_KEPT_MAX: usize = 64;
+/// Reads of the log or of all registrations, for operators, at once.
+pub const HISTORY_READS_MAX: usize = 2;
+/// Rows of the log read for one page of events.
+pub const HISTORY_ROWS_MAX: usize = 4_096;
+/// Registrations in one message of an export.
+pub const EXPORT_CHUNK: usize = 500;
 /// Calls under way on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Streams a peer may have us reset before it is cut off (RUSTSEC-2024-0003).

@@ -165,6 +165,7 @@ fn check(settings: &Settings) -> Exit {
         ("log_size_max_mib", log_size),
         ("log_format", format!("{:?}", settings.log_format).to_lowercase()),
         ("log_level", settings.log_level.clone()),
+        ("watchers_max", settings.watchers_max.to_string()),
         ("demo", settings.demo.to_string()),
         ("insecure", settings.insecure.to_string()),
         ("catalog", settings.catalog.to_string()),

@@ -108,6 +108,11 @@ struct Oracle {
     ends: HashMap<DayKey, (i64, i64)>,
     /// Days that ended, and from when on they may be forgotten.
     closed: HashMap<DayKey, i64>,
+    /// What operators hold: office, day and lane, as far as they are named.
+    paused: HashSet<(Option<u32>, Option<i32>, Option<u32>)>,
+    overrides: HashSet<SlotKey>,
+    /// Operators' writes, and when they were carried out.
+    commands: HashMap<(u32, Vec<u8>), i64>,
     last_ms: i64,
 }
 
@@ -173,10 +178,36 @@ impl Oracle {
             Body::OfficeDefined(office) => self.offices = self.offices.max(office.number + 1),
             Body::OfficeClosed(office) if office.number >= self.offices => return Some("unknown office"),
             Body::OfficeClosed(_) => {}
+            Body::OpeningRemoved(_) | Body::CatalogApplied(_) => {}
+            Body::CommandCarriedOut(mark) => {
+                self.commands.retain(|_, carried_out_ms| *carried_out_ms >= mark.forget_before_ms);
+                if self.commands.insert((event.caller, mark.request_id), at_ms).is_some() {
+                    return Some("an operator's write is carried out twice");
+                }
+            }
+            Body::OverrideSet(set) => match set.slot.as_ref().map(key) {
+                Some(slot) if slot.0 < self.offices => drop(self.overrides.insert(slot)),
+                Some(_) | None => return Some("unknown office"),
+            },
+            Body::OverrideCleared(cleared) => {
+                if !cleared.slot.as_ref().map(key).is_some_and(|slot| self.overrides.remove(&slot)) {
+                    return Some("what was never set is cleared");
+                }
+            }
+            Body::Paused(paused) => {
+                let Some(scope) = paused.scope else { return Some("a pause names no scope") };
+                self.paused.insert((scope.office, scope.day, scope.lane));
+            }
+            Body::Resumed(resumed) => {
+                let resumed = resumed.scope.map(|scope| (scope.office, scope.day, scope.lane));
+                if !resumed.is_some_and(|scope| self.paused.remove(&scope)) {
+                    return Some("what was never paused resumes");
+                }
+            }
             Body::TrancheReleased(released) => return self.released(&released),
             Body::TrancheChanged(changed) => return self.changed(at_ms, &changed),
             Body::Granted(granted) => return self.granted(seq, at_ms, event.caller, granted),
-            Body::Cancelled(cancelled) => return self.cancelled(at_ms, &cancelled.registration_id),
+            Body::Cancelled(cancelled) => return self.cancelled(at_ms, &cancelled),
             Body::DayClosed(closed) => {
                 let day = (closed.office, closed.day);
                 if self.ends.get(&day).is_none_or(|(_, end)| at_ms < *end) {
@@ -226,10 +257,13 @@ impl Oracle {
     }
 
     fn changed(&mut self, at_ms: i64, changed: &stored::TrancheChanged) -> Option<&'static str> {
-        let slot = (changed.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
-        let Some(slot) = slot.and_then(|slot| self.slots.get_mut(slot)) else {
+        let known = (changed.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
+        let Some(slot) = known.and_then(|slot| self.slots.get_mut(slot)) else {
             return Some("unknown tranche");
         };
+        if changed.slot.as_ref().map(key).as_ref() != known {
+            return Some("a tranche is changed for another slot");
+        }
         let moved = slot.open_at_ms != changed.open_at_ms;
         let was_open = slot.open_at_ms <= at_ms;
         (slot.capacity, slot.open_at_ms) = (changed.places.into(), changed.open_at_ms);
@@ -276,7 +310,14 @@ impl Oracle {
         }
         let day = (slot.0, slot.1);
         let cited = (granted.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
-        let complaint = if party == 0 {
+        let is_held = self.paused.iter().any(|(office, day, lane)| {
+            office.is_none_or(|office| office == slot.0)
+                && day.is_none_or(|day| day == slot.1)
+                && lane.is_none_or(|lane| lane == slot.2)
+        });
+        let complaint = if is_held {
+            Some("a grant comes while its slot is paused")
+        } else if party == 0 {
             Some("a grant is for nobody")
         } else if cited != Some(&slot) {
             Some("a grant cites a tranche of another slot")
@@ -299,20 +340,25 @@ impl Oracle {
         complaint
     }
 
-    fn cancelled(&mut self, at_ms: i64, id: &[u8]) -> Option<&'static str> {
+    fn cancelled(&mut self, at_ms: i64, cancelled: &stored::Cancelled) -> Option<&'static str> {
+        let id = &cancelled.registration_id;
         let Some(grant) = self.grants.get_mut(id).filter(|grant| !grant.cancelled) else {
             return Some("a registration is cancelled that does not exist, or twice");
         };
         grant.cancelled = true;
+        let is_elsewhere = cancelled.slot.as_ref().map(key) != Some(grant.slot);
         let day = (grant.slot.0, grant.slot.1);
         let is_over = self.ends.get(&day).is_none_or(|(_, end)| at_ms >= *end);
         for applicant in &grant.applicants {
-            if self.live.get(applicant).is_some_and(|holder| holder == id) {
+            if self.live.get(applicant) == Some(id) {
                 self.live.remove(applicant);
             }
         }
         if let Some(slot) = self.slots.get_mut(&grant.slot) {
             slot.taken = slot.taken.saturating_sub(grant.applicants.len() as u64);
+        }
+        if is_elsewhere {
+            return Some("a cancellation names another slot than its registration");
         }
         is_over.then_some("a cancellation comes after the end of its service day")
     }

@@ -185,7 +185,7 @@ fn long_log(events: u64) -> Writer {
     for office in &mut catalog.offices {
         office.lanes = vec![LaneOffer { lane: Lane::Regular, places: 1_000_000, source: "test".into() }];
     }
-    for change in writer.ledger.reconcile(&catalog).unwrap() {
+    for change in writer.ledger.reconcile(&catalog, false).unwrap() {
         writer.change(change);
     }
     while writer.ledger.next_due() <= now {

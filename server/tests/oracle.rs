@@ -86,7 +86,7 @@ fn a_sound_log_is_ok() {
     let more = [
         grant(1_000, 1),
         grant(1_500, 2),
-        at(1_600, Body::Cancelled(Cancelled { registration_id: vec![1; 16] })),
+        at(1_600, Body::Cancelled(Cancelled { registration_id: vec![1; 16], slot: Some(SLOT) })),
         grant(2_000, 3),
         at(9_000, Body::DayClosed(DayClosed { office: 0, day: 20_000, forget_at_ms: 99_000 })),
     ];
@@ -100,7 +100,14 @@ fn each_broken_invariant_is_counted_and_named() {
     type Count = fn(&Verdict) -> u64;
     let changed = |open_at_ms| {
         let (close_at_ms, day_end_ms) = (CLOSE_AT_MS, DAY_END_MS);
-        Body::TrancheChanged(TrancheChanged { tranche: 1, places: 1, open_at_ms, close_at_ms, day_end_ms })
+        Body::TrancheChanged(TrancheChanged {
+            tranche: 1,
+            slot: Some(SLOT),
+            places: 1,
+            open_at_ms,
+            close_at_ms,
+            day_end_ms,
+        })
     };
     let rows: Vec<(&str, Count, Vec<(i64, Event)>)> = vec![
         (
@@ -141,7 +148,7 @@ fn each_broken_invariant_is_counted_and_named() {
         (
             "does not exist, or twice",
             |v| v.other_faults,
-            vec![at(1_000, Body::Cancelled(Cancelled { registration_id: vec![1; 16] }))],
+            vec![at(1_000, Body::Cancelled(Cancelled { registration_id: vec![1; 16], slot: Some(SLOT) }))],
         ),
         (
             "a service day ends too early",

@@ -48,7 +48,8 @@ async fn a_malformed_request_is_told_the_field_and_what_is_allowed_and_writes_no
     let mut client = RegistrationServiceClient::new(channel(&server).await);
     let before = server.verify().events;
     type Row = (&'static str, fn(&mut v1::RegisterRequest), &'static str);
-    let rows: [Row; 16] = [
+    let rows: [Row; 17] = [
+        ("office_id", |r| r.office_id = "x".repeat(64), "the id of an office"),
         ("request_id", |r| r.request_id = String::new(), "a UUID"),
         ("request_id", |r| r.request_id = "17".into(), "a UUID"),
         (
@@ -84,7 +85,7 @@ async fn a_malformed_request_is_told_the_field_and_what_is_allowed_and_writes_no
     (all.request_id, all.lane, all.service_date) = ("x".into(), 0, "y".into());
     assert_eq!(fields(&client.register(all).await.unwrap_err()).len(), 3, "every wrong field at once");
     let huge =
-        v1::RegisterRequest { office_id: "x".repeat(kuota_server::limits::REQUEST_BYTES_MAX), ..request() };
+        v1::RegisterRequest { office_id: "x".repeat(kuota_server::limits::BATCH_BYTES_MAX), ..request() };
     assert_eq!(client.register(huge).await.unwrap_err().code(), Code::OutOfRange, "a request has a bound");
     assert_eq!(server.verify().events, before);
     server.stop().await;

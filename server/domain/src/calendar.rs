@@ -192,6 +192,12 @@ impl Zone {
         TimeZone::get(name).map(Self).map_err(|_| ZoneError)
     }
 
+    /// Coordinated universal time.
+    #[must_use]
+    pub const fn utc() -> Self {
+        Self(TimeZone::UTC)
+    }
+
     /// Its IANA name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
-    ids::{CallerNumber, OfficeNumber, OpeningId, RegistrationId, TrancheNumber},
+    ids::{CallerNumber, ContentHash, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     registration::Registration,
-    slot::SlotKey,
+    slot::{Scope, SlotKey},
     time::UnixMillis,
 };
 
@@ -57,6 +57,8 @@ pub enum Change {
     HolidaysDefined(Arc<Holidays>),
     /// An opening rule, new or changed.
     OpeningDefined(WeeklyOpening),
+    /// An opening rule left the catalogue.
+    OpeningRemoved(OpeningId),
     /// An office, new or changed.
     OfficeDefined {
         /// Its number in this log.
@@ -66,12 +68,36 @@ pub enum Change {
     },
     /// An office left the catalogue.
     OfficeClosed(OfficeNumber),
+    /// A catalogue was applied; what differed stands in events of its own.
+    CatalogApplied {
+        /// Digest of all of it.
+        digest: [u8; 32],
+        /// Named at the start, not sent by an operator.
+        at_start: bool,
+    },
+    /// An operator's write, after everything it changed.
+    CommandCarriedOut(CommandMark),
+    /// Quota or opening of a slot, above the catalogue.
+    OverrideSet {
+        /// The slot.
+        slot: SlotKey,
+        /// What holds from now on, whole.
+        set: Override,
+    },
+    /// Quota and opening of a slot are the catalogue's again.
+    OverrideCleared(SlotKey),
+    /// No places are given out within a scope.
+    Paused(Scope),
+    /// A pause of exactly that scope is over.
+    Resumed(Scope),
     /// Places for a slot, ahead of their opening.
     TrancheReleased(Release),
     /// Other places or other times for a tranche.
     TrancheChanged {
         /// Which.
         tranche: TrancheNumber,
+        /// Its slot.
+        slot: SlotKey,
         /// Its places now.
         places: u32,
         /// Its times now, and its day's.
@@ -80,7 +106,12 @@ pub enum Change {
     /// A registration.
     Granted(Arc<Registration>),
     /// A registration gives its places back; why stands in the event.
-    Cancelled(RegistrationId),
+    Cancelled {
+        /// Which.
+        id: RegistrationId,
+        /// Its slot.
+        slot: SlotKey,
+    },
     /// The service day is over: its registrations are no longer live.
     DayClosed {
         /// Where.
@@ -100,15 +131,47 @@ pub enum Change {
 }
 
 impl Change {
+    /// The slot whose places it schedules, alters, takes or gives back, or whose override it sets.
+    #[must_use]
+    pub fn slot(&self) -> Option<SlotKey> {
+        match self {
+            Self::TrancheReleased(release) => Some(release.slot),
+            Self::Granted(registration) => Some(registration.slot),
+            Self::TrancheChanged { slot, .. }
+            | Self::Cancelled { slot, .. }
+            | Self::OverrideSet { slot, .. }
+            | Self::OverrideCleared(slot) => Some(*slot),
+            Self::LogOpened { .. }
+            | Self::HolidaysDefined(_)
+            | Self::OpeningDefined(_)
+            | Self::OpeningRemoved(_)
+            | Self::CatalogApplied { .. }
+            | Self::CommandCarriedOut(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::OfficeDefined { .. }
+            | Self::OfficeClosed(_)
+            | Self::DayClosed { .. }
+            | Self::DayForgotten { .. } => None,
+        }
+    }
+
     /// The registration it makes or changes.
     #[must_use]
     pub fn registration(&self) -> Option<RegistrationId> {
         match self {
             Self::Granted(registration) => Some(registration.id),
-            Self::Cancelled(id) => Some(*id),
+            Self::Cancelled { id, .. } => Some(*id),
             Self::LogOpened { .. }
             | Self::HolidaysDefined(_)
             | Self::OpeningDefined(_)
+            | Self::OpeningRemoved(_)
+            | Self::CatalogApplied { .. }
+            | Self::CommandCarriedOut(_)
+            | Self::OverrideSet { .. }
+            | Self::OverrideCleared(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
             | Self::OfficeDefined { .. }
             | Self::OfficeClosed(_)
             | Self::TrancheReleased(_)
@@ -117,6 +180,28 @@ impl Change {
             | Self::DayForgotten { .. } => None,
         }
     }
+}
+
+/// By what a repeat of an operator's write is recognised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CommandMark {
+    /// Its request.
+    pub request: RequestKey,
+    /// Hash of what was asked.
+    pub content: ContentHash,
+    /// Events it caused, this one not counted.
+    pub changes: u32,
+    /// Writes carried out before then need not be recognised any more.
+    pub forget_before: UnixMillis,
+}
+
+/// What an operator set for a slot, above the catalogue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Override {
+    /// Its places, if not the catalogue's.
+    pub places: Option<u32>,
+    /// Its opening, if not the rule's.
+    pub open_at: Option<UnixMillis>,
 }
 
 /// Places of a slot.

@@ -99,6 +99,19 @@ impl SlotGate {
         self.enter_standby()
     }
 
+    /// Claims for several asks at once: `places` permits, or as many as there are. What is not [`Pass::split`] off goes
+    /// back when the pass is dropped.
+    #[must_use]
+    pub fn enter_many(self: &Arc<Self>, places: u32, hint: usize) -> Pass {
+        Pass { gate: self.clone(), held: Held::Permits(self.take_up_to(places, hint)) }
+    }
+
+    /// Lets an ask in without permit or seat: whoever calls this bounds how many there are.
+    #[must_use]
+    pub fn enter_unseated(self: &Arc<Self>) -> Pass {
+        Pass { gate: self.clone(), held: Held::Nothing }
+    }
+
     /// Lets an ask in to wait without permits, unless too many do already.
     #[must_use]
     pub fn enter_standby(self: &Arc<Self>) -> Option<Pass> {
@@ -240,6 +253,18 @@ impl Pass {
         }
     }
 
+    /// Takes exactly `places` of its permits for one ask, if it has as many.
+    #[must_use]
+    pub fn split(&mut self, places: u32) -> Option<Self> {
+        match &mut self.held {
+            Held::Permits(held) if *held >= places => {
+                *held -= places;
+                Some(Self { gate: self.gate.clone(), held: Held::Permits(places) })
+            }
+            Held::Permits(_) | Held::Seat | Held::Nothing => None,
+        }
+    }
+
     /// Whether it waits without permits.
     #[must_use]
     pub const fn is_standby(&self) -> bool {
@@ -371,6 +396,19 @@ mod tests {
         drop(slow);
         assert!(keeper.settle());
         assert_eq!((gate.permits_in(), gate.standbys()), (1, 0));
+    }
+
+    #[test]
+    fn one_claim_serves_a_batch_and_what_is_left_goes_back() {
+        let (gate, mut keeper) = SlotGate::new(figures(5), 8);
+        let mut pool = gate.enter_many(9, 3);
+        let (pair, single) = (pool.split(2).unwrap(), pool.split(1).unwrap());
+        assert!(pool.split(3).is_none(), "two are left");
+        assert_eq!(gate.enter_unseated().spend(), 0);
+        drop((pool, pair));
+        assert_eq!(single.spend(), 1);
+        keeper.publish(figures(4), 1);
+        assert_eq!((gate.permits_in(), gate.standbys(), keeper.debt()), (4, 0, 0));
     }
 
     #[test]

@@ -27,6 +27,7 @@
 
 pub mod calendar;
 pub mod catalog;
+pub mod catalog_diff;
 pub mod code;
 pub mod event;
 pub mod gate;

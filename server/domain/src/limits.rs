@@ -18,6 +18,20 @@ pub const OFFICES_MAX: usize = 10_000;
 pub const WEEKS_AHEAD_MAX: u8 = 26;
 /// Scheduled changes (releases, day closings) written with one batch; the rest follow in the next.
 pub const DUE_EVENTS_PER_BATCH_MAX: usize = 4_096;
+/// Events of one operator's write; what is due beyond them follows with the schedule.
+pub const COMMAND_EVENTS_MAX: usize = 65_536;
+/// How long a repeat of an operator's write is recognised.
+pub const COMMANDS_KEPT_DAYS: i64 = 30;
+/// Operators' writes that are recognised; beyond, the oldest are not.
+pub const COMMANDS_KEPT_MAX: usize = 100_000;
+/// Pauses in force at once.
+pub const PAUSES_MAX: usize = 1_000;
+/// Service days one opening may be scheduled for.
+pub const OPENING_DAYS_MAX: usize = 31;
+/// How far ahead an operator may set something for a service day.
+pub const DAYS_AHEAD_MAX: i32 = 400;
+/// Characters of an operator's name.
+pub const ACTOR_CHARS_MAX: usize = 64;
 /// Offices whose schedule is looked at for one batch.
 pub const OFFICES_PLANNED_MAX: usize = 512;
 /// Booking codes tried before a grant is put off as busy. Two collisions in a row mean billions of live codes.

@@ -48,6 +48,27 @@ impl fmt::Display for Lane {
     }
 }
 
+/// Names slots: those that match everything that is set. Empty, it is every slot.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Scope {
+    /// Only this office.
+    pub office: Option<OfficeNumber>,
+    /// Only this service day.
+    pub day: Option<ServiceDay>,
+    /// Only this lane.
+    pub lane: Option<Lane>,
+}
+
+impl Scope {
+    /// Whether a slot is meant.
+    #[must_use]
+    pub fn covers(&self, slot: SlotKey) -> bool {
+        self.office.is_none_or(|office| office == slot.office)
+            && self.day.is_none_or(|day| day == slot.day)
+            && self.lane.is_none_or(|lane| lane == slot.lane)
+    }
+}
+
 /// Names a slot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SlotKey {

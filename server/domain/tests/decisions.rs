@@ -243,11 +243,11 @@ fn a_changed_catalogue_changes_what_it_may() {
     let feast = kuota_domain::slot::SlotKey { day: day("2026-12-01"), ..regular };
     assert_eq!(places(&world, feast), Some((0, 0)));
 
-    let conflict = world.ledger.reconcile(&catalog(vec![office("kanim-sambas", &lanes)])).unwrap_err();
+    let conflict = world.ledger.reconcile(&catalog(vec![office("kanim-sambas", &lanes)]), false).unwrap_err();
     let CatalogConflict::OfficeInUse { office, live } = conflict;
     assert_eq!((office.as_str(), live), ("kanim-pontianak", 1));
     world.cancel(granted.id).unwrap();
-    assert!(world.ledger.reconcile(&catalog(vec![self::office("kanim-sambas", &lanes)])).is_ok());
+    assert!(world.ledger.reconcile(&catalog(vec![self::office("kanim-sambas", &lanes)]), false).is_ok());
     assert_eq!(world.replayed().digest(), world.ledger.digest());
 }
 

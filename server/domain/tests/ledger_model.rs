@@ -7,12 +7,13 @@ mod world;
 use std::collections::HashMap;
 
 use kuota_domain::{
+    calendar::{ServiceDay, Zone},
     event::Event,
     ids::{OfficeNumber, RegistrationId},
-    ledger::{Cancellation, Command, Decision, Ledger, Rejection},
+    ledger::{Cancellation, Command, Decision, Directive, Ledger, Objection, Rejection},
     refusal::Refusal,
     registration::RegistrationState,
-    slot::{Lane, SlotKey},
+    slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
 use proptest::prelude::*;
@@ -32,6 +33,13 @@ enum Step {
     Cancel {
         pick: u8,
     },
+    Operate {
+        request: u8,
+        office: u32,
+        ahead: i32,
+        lane: Lane,
+        wish: Wish,
+    },
     Wait {
         hours: i64,
     },
@@ -42,10 +50,35 @@ enum Step {
     },
 }
 
+/// What an operator does to a slot, or to what it belongs to.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Quota(u32),
+    Clear,
+    Open { hours: i64, places: Option<u32> },
+    Pause { office: bool, day: bool, lane: bool },
+    Resume { office: bool, day: bool, lane: bool },
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let scope = || (any::<bool>(), any::<bool>(), any::<bool>());
+    prop_oneof![
+        3 => (0_u32..6).prop_map(Wish::Quota),
+        2 => Just(Wish::Clear),
+        2 => (-1_i64..80, proptest::option::of(0_u32..5)).prop_map(|(hours, places)| Wish::Open { hours, places }),
+        1 => scope().prop_map(|(office, day, lane)| Wish::Pause { office, day, lane }),
+        3 => scope().prop_map(|(office, day, lane)| Wish::Resume { office, day, lane }),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let people = proptest::collection::btree_set(0_u8..12, 1..=3);
     let lane = prop_oneof![3 => Just(Lane::Regular), 1 => Just(Lane::Priority), 1 => Just(Lane::OneDay)];
+    let any_lane = prop_oneof![Just(Lane::Regular), Just(Lane::Priority), Just(Lane::OneDay)];
     prop_oneof![
+        3 => (0_u8..60, 0_u32..2, -1_i32..16, any_lane, wish()).prop_map(|(request, office, ahead, lane, wish)| {
+            Step::Operate { request, office, ahead, lane, wish }
+        }),
         12 => (0_u8..40, 0_u32..2, -1_i32..12, lane, people).prop_map(|(request, office, ahead, lane, people)| {
             Step::Register { request, office, ahead, lane, people: people.into_iter().collect() }
         }),
@@ -60,6 +93,9 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Clone, Default)]
 struct Clerk {
     entries: Vec<Entry>,
+    pauses: Vec<Scope>,
+    quotas: HashMap<SlotKey, u32>,
+    done: HashMap<u128, (String, UnixMillis)>,
 }
 
 #[derive(Clone)]
@@ -84,6 +120,9 @@ impl Clerk {
 
     fn forget(&mut self, now: UnixMillis) {
         self.entries.retain(|e| now < e.day_end.plus_ms(30 * 24 * HOUR_MS));
+        // What is over, as the ledger sees it: two days later everywhere.
+        let over = ServiceDay::at(now, &Zone::utc()).plus_days(-2);
+        self.pauses.retain(|scope| scope.day.is_none_or(|day| day >= over));
     }
 }
 
@@ -99,12 +138,12 @@ impl Run {
     fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
             Step::Register { request, office, ahead, lane, people } => {
-                let today = day("2026-11-27").plus_days(
-                    i32::try_from((self.world.now.0 - instant("2026-11-27T05:00:00Z").0) / (24 * HOUR_MS))
-                        .unwrap(),
-                );
-                let slot = SlotKey { office: OfficeNumber(office), day: today.plus_days(ahead), lane };
+                let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
                 self.register(u128::from(request) + 1, slot, &people)
+            }
+            Step::Operate { request, office, ahead, lane, wish } => {
+                let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
+                self.operate(u128::from(request) + 1, slot, wish)
             }
             Step::Cancel { pick } => self.cancel(pick),
             Step::Wait { hours } => {
@@ -122,6 +161,75 @@ impl Run {
             }
             Step::Finish { committed } => self.finish(committed),
         }
+    }
+
+    fn today(&self) -> ServiceDay {
+        let passed = (self.world.now.0 - instant("2026-11-27T05:00:00Z").0) / (24 * HOUR_MS);
+        day("2026-11-27").plus_days(i32::try_from(passed).unwrap())
+    }
+
+    fn operate(&mut self, request: u128, slot: SlotKey, wish: Wish) -> Result<(), TestCaseError> {
+        let now = self.world.now;
+        let scope = |office: bool, day: bool, lane: bool| Scope {
+            office: office.then_some(slot.office),
+            day: day.then_some(slot.day),
+            lane: lane.then_some(slot.lane),
+        };
+        let directive = match wish {
+            Wish::Quota(places) => Directive::SetQuota { slot, places },
+            Wish::Clear => Directive::ClearOverride(slot),
+            Wish::Open { hours, places } => Directive::ScheduleOpening {
+                slots: vec![slot],
+                open_at: now.plus_ms(hours * HOUR_MS),
+                places,
+            },
+            Wish::Pause { office, day, lane } => Directive::Pause(scope(office, day, lane)),
+            Wish::Resume { office, day, lane } => Directive::Resume(scope(office, day, lane)),
+        };
+        let before = self.world.ledger.figures(slot);
+        let answer = self.world.operate(request, directive.clone());
+        let kept_from = now.plus_ms(-30 * 24 * HOUR_MS);
+        if let Some((done, _)) = self.clerk.done.get(&request).filter(|(_, at)| *at >= kept_from) {
+            let same = *done == format!("{directive:?}");
+            prop_assert_eq!(answer.is_ok(), same);
+            prop_assert!(same || answer == Err(Objection::RequestReused));
+            return Ok(());
+        }
+        let Err(objection) = answer else {
+            self.clerk.done.insert(request, (format!("{directive:?}"), now));
+            match directive {
+                Directive::SetQuota { places, .. } => drop(self.clerk.quotas.insert(slot, places)),
+                Directive::ScheduleOpening { open_at, places, .. } => {
+                    prop_assert!(open_at > now);
+                    if let Some(places) = places {
+                        self.clerk.quotas.insert(slot, places);
+                    }
+                    let after = self.world.ledger.figures(slot);
+                    prop_assert!(after.is_none_or(|after| after.open_at == open_at || after.capacity == 0));
+                }
+                Directive::ClearOverride(_) => drop(self.clerk.quotas.remove(&slot)),
+                Directive::Pause(scope) if !self.clerk.pauses.contains(&scope) => {
+                    self.clerk.pauses.push(scope);
+                }
+                Directive::Resume(scope) => self.clerk.pauses.retain(|other| *other != scope),
+                Directive::Pause(_) | Directive::ApplyCatalog { .. } => {}
+            }
+            return Ok(());
+        };
+        let is_open = before.is_some_and(|before| before.open_at <= now);
+        let true_reason = match objection {
+            Objection::NotScheduled(_) | Objection::PlacesNeeded(_) => before.is_none_or(|f| f.capacity == 0),
+            Objection::AlreadyOpen(_) => is_open,
+            Objection::BookingClosed(_) => true,
+            Objection::OpeningInThePast { .. } => matches!(wish, Wish::Open { hours, .. } if hours <= 0),
+            Objection::RequestReused
+            | Objection::OfficeInUse { .. }
+            | Objection::OfficeClosed(_)
+            | Objection::TooManyPauses
+            | Objection::Contradiction(_) => false,
+        };
+        prop_assert!(true_reason, "{objection:?}");
+        Ok(())
     }
 
     fn finish(&mut self, committed: bool) -> Result<(), TestCaseError> {
@@ -175,6 +283,7 @@ impl Run {
                 // INV-1, INV-2, INV-6
                 prop_assert!(taken + people.len() <= figures.capacity as usize);
                 prop_assert!(figures.open_at <= now && now < figures.close_at);
+                prop_assert!(!self.clerk.pauses.iter().any(|scope| scope.covers(slot)));
                 prop_assert!(!people.iter().any(|person| self.clerk.is_live(*person, now)));
                 let same_day = |e: &&Entry| (e.slot.office, e.slot.day) == (slot.office, slot.day);
                 let before = self.clerk.entries.iter().filter(same_day).map(|e| e.queue_number).max();
@@ -202,7 +311,8 @@ impl Run {
                     Refusal::NotAServiceDay { .. }
                     | Refusal::BeyondHorizon { .. }
                     | Refusal::LaneNotOffered { .. } => figures.is_none(),
-                    Refusal::Paused | Refusal::Busy => false,
+                    Refusal::Paused => self.clerk.pauses.iter().any(|scope| scope.covers(slot)),
+                    Refusal::Busy => false,
                 };
                 prop_assert!(reason, "{refusal:?} with {free} free");
             }
@@ -252,7 +362,10 @@ proptest! {
             for slot in run.world.ledger.slots() {
                 let figures = run.world.ledger.figures(slot).unwrap();
                 let taken = u32::try_from(run.clerk.taken(slot)).unwrap();
-                prop_assert_eq!(figures.free, figures.capacity - taken);
+                prop_assert_eq!(figures.free, figures.capacity.saturating_sub(taken));
+                if let Some(places) = run.clerk.quotas.get(&slot).filter(|_| run.world.now < figures.close_at) {
+                    prop_assert_eq!(figures.capacity, *places, "an operator's quota stands");
+                }
             }
         }
         prop_assert_eq!(run.world.replayed().digest(), run.world.ledger.digest());

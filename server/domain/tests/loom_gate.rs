@@ -111,6 +111,24 @@ fn parties_that_race_across_shards_lose_no_permit() {
 }
 
 #[test]
+fn a_batch_that_races_a_claim_takes_each_permit_once() {
+    loom::model(|| {
+        let (gate, mut keeper) = SlotGate::new(figures(2), 2);
+        let other = gate.clone();
+        let rival = thread::spawn(move || other.enter(1, 1));
+        let mut pool = gate.enter_many(2, 0);
+        let mine = [pool.split(1), pool.split(1)];
+        drop(pool);
+        let passes = [rival.join().unwrap()];
+        let taken = mine.iter().flatten().count();
+        assert!(taken >= 1 && taken + held(&passes) <= 2, "{taken}");
+        drop((mine, passes));
+        keeper.settle();
+        assert_eq!((gate.permits_in(), gate.standbys()), (2, 0));
+    });
+}
+
+#[test]
 fn whoever_sees_the_word_sees_what_was_published_before_it() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(1), 1);

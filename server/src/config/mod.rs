@@ -1,20 +1,21 @@
 //! Settings: flags before environment before file before defaults. Wrong ones are refused with file, line and key.
 
-mod catalog;
-mod located;
-
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
+use kuota_domain::catalog::Catalog;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-pub use self::{catalog::CatalogSource, located::Located};
+use crate::{
+    catalog_file::{WEST_KALIMANTAN, parse},
+    limits::WATCHERS_MAX,
+    located::Located,
+};
 
-/// What the catalogue is when no file is named.
-const DEFAULT_CATALOG: &str = include_str!("../../../deploy/catalog/kalbar.toml");
 const LOOPBACK_ONLY: &str =
     "only loopback addresses are allowed until there is authentication; --insecure allows others";
 const DEFAULT_CATALOG_NAME: &str = "kalbar.toml (built in)";
@@ -30,6 +31,48 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where a catalogue comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CatalogSource {
+    /// From a file.
+    File(PathBuf),
+    /// From text, under a name.
+    Text {
+        /// For messages.
+        name: String,
+        /// TOML.
+        text: String,
+    },
+}
+
+impl CatalogSource {
+    /// West Kalimantan, as compiled in.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::Text { name: DEFAULT_CATALOG_NAME.into(), text: WEST_KALIMANTAN.into() }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Names file, line and key of what is wrong.
+    pub fn load(&self) -> Result<Catalog, ConfigError> {
+        Ok(match self {
+            Self::File(path) => parse(&path.display().to_string(), &read_text(path)?)?,
+            Self::Text { name, text } => parse(name, text)?,
+        })
+    }
+}
+
+impl fmt::Display for CatalogSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text { name, .. } => f.write_str(name),
+        }
+    }
+}
+
 /// Settings as one source gives them; the same names in flags, `KUOTA_…` and the file.
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +83,7 @@ pub struct Source {
     /// gRPC address for other services [default: 127.0.0.1:50051].
     #[arg(long, global = true, env = "KUOTA_LISTEN", value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
-    /// gRPC address for operators; health and reflection for now [default: 127.0.0.1:50052].
+    /// gRPC address for operators [default: 127.0.0.1:50052].
     #[arg(long, global = true, env = "KUOTA_ADMIN_LISTEN", value_name = "ADDR:PORT")]
     admin_listen: Option<SocketAddr>,
     /// HTTP address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464].
@@ -64,6 +107,9 @@ pub struct Source {
     /// Which log lines: error, warn, info, debug, trace, or tracing directives [default: info].
     #[arg(long, global = true, env = "KUOTA_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<String>,
+    /// Watches of availability at once, 0 to 100,000 [default: 4,096].
+    #[arg(long, global = true, env = "KUOTA_WATCHERS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    watchers_max: Option<u32>,
     /// Releases the next five service days at once, so that the first minute works on any day.
     #[arg(long, env = "KUOTA_DEMO", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     demo: Option<bool>,
@@ -95,6 +141,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Which log lines.
     pub log_level: String,
+    /// Watches of availability at once.
+    pub watchers_max: usize,
     /// Opens five days at once.
     pub demo: bool,
     /// Allows addresses other than loopback.
@@ -159,6 +207,10 @@ impl Settings {
                 .clone()
                 .or_else(|| file.log_level.clone())
                 .unwrap_or_else(|| "info".into()),
+            watchers_max: flags
+                .watchers_max
+                .or(file.watchers_max)
+                .map_or(WATCHERS_MAX, |most| usize::try_from(most).unwrap_or(WATCHERS_MAX)),
             demo: flags.demo.or(file.demo).unwrap_or(false),
             insecure: flags.insecure.or(file.insecure).unwrap_or(false),
         };
@@ -188,6 +240,11 @@ impl Source {
         let source: Self = toml::from_str(text).map_err(|error| Located::of(path.display(), text, &error))?;
         if source.threads.is_some_and(|threads| !(1..=1_024).contains(&threads)) {
             return Err(Located::at_key(path.display(), text, "threads", "1 to 1024 is allowed").into());
+        }
+        if source.watchers_max.is_some_and(|most| most > 100_000) {
+            return Err(
+                Located::at_key(path.display(), text, "watchers_max", "0 to 100000 is allowed").into()
+            );
         }
         if source.log_size_max_mib == Some(0) {
             return Err(
@@ -237,6 +294,7 @@ mod tests {
             ("\nlisten = \"localhost\"\n", "kuota.toml:2: listen: invalid socket address syntax"),
             ("threads = \"two\"\n", "kuota.toml:1: threads: invalid type: string \"two\", expected u16"),
             ("threads = 0\n", "kuota.toml:1: threads: 1 to 1024 is allowed"),
+            ("watchers_max = 100001", "kuota.toml:1: watchers_max: 0 to 100000 is allowed"),
             ("log_size_max_mib = 0", "kuota.toml:1: log_size_max_mib: 1 or more is allowed"),
             ("data = \"d\"\nlisten = ", "kuota.toml:2: listen: "),
             ("lisen = \"127.0.0.1:1\"\n", "kuota.toml:1: lisen: unknown field `lisen`, expected one of"),

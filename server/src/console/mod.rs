@@ -16,7 +16,7 @@ use kuota_domain::calendar::ServiceDay;
 
 use crate::{
     accept::Acceptor,
-    engine::Engine,
+    engine::{Engine, WatchHub},
     telemetry::{Gauges, Metrics},
 };
 
@@ -24,6 +24,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Console {
     engine: Arc<Engine>,
+    hub: Arc<WatchHub>,
     metrics: Arc<Metrics>,
     ready: Arc<AtomicBool>,
 }
@@ -31,8 +32,8 @@ pub struct Console {
 impl Console {
     /// Pages over an engine; not ready until said.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>) -> Self {
-        Self { engine, metrics, ready: Arc::default() }
+    pub fn new(engine: Arc<Engine>, hub: Arc<WatchHub>, metrics: Arc<Metrics>) -> Self {
+        Self { engine, hub, metrics, ready: Arc::default() }
     }
 
     /// Says whether calls are welcome.
@@ -60,9 +61,13 @@ impl Console {
     fn gauges(&self) -> Gauges {
         let (now, directory) = (self.engine.now(), self.engine.directory());
         let (registrations, live_applicants) = self.engine.population();
+        let operators = self.engine.operator_view();
         let mut gauges = Gauges {
             registrations,
             live_applicants,
+            watchers: self.hub.watchers(),
+            pauses: operators.pauses.len(),
+            overrides: operators.overrides.len(),
             queue_depth: self.engine.queue_len(),
             clock_drift_ms: self.engine.clock_drift_ms(),
             ..Gauges::default()

@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kuota_domain::{ledger::Rejection, refusal::Refusal, registration::Registration, time::UnixMillis};
+use kuota_domain::{
+    ledger::{Objection, Rejection},
+    refusal::Refusal,
+    registration::Registration,
+    time::UnixMillis,
+};
 
 /// How safe an answer must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +38,12 @@ pub enum Failure {
     RegistrationNotFound,
     /// The request id stands for something else.
     RequestReused,
+    /// An operator's wish cannot be carried out.
+    Objected(Objection),
+    /// There are as many watchers as there may be.
+    TooManyWatchers,
+    /// The log cannot be read back.
+    LogUnreadable,
     /// More asks wait for the ledger than it can take.
     Overloaded,
     /// The log has no space: surely nothing was written.

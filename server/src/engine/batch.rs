@@ -1,38 +1,115 @@
 //! Orders for the ledger, and what becomes of them together: decisions that go to the log as one batch.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use kuota_domain::{
     calendar::ServiceDay,
     event::Event,
     gate::{Figures, Pass},
     ids::{OfficeNumber, RequestKey},
-    ledger::{Cancellation, Rejection},
+    ledger::{Cancellation, Instruction, Rejection},
     registration::{Ask, Registration},
     slot::SlotKey,
     time::UnixMillis,
 };
 use tokio::sync::oneshot;
 
-use super::{Answer, applicants::Asking};
+use super::{
+    Answer,
+    applicants::Asking,
+    directory::OfficesView,
+    operate::{OperatorAnswer, OperatorView},
+};
 
 /// Something for the ledger to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    Register {
-        ask: Ask,
-        pass: Pass,
-        asking: Asking,
-        /// The gate's clock when it let the ask through.
-        passed_at: UnixMillis,
-        queued: Instant,
-    },
+    Register(Box<Entrant>),
+    /// Many asks, in one message.
+    RegisterBatch(Crowd),
     Cancel {
         cancellation: Cancellation,
         answer: oneshot::Sender<Answer>,
     },
+    /// What an operator wants; or only what it would come to.
+    Operate {
+        instruction: Box<Instruction>,
+        validate_only: bool,
+        answer: oneshot::Sender<OperatorAnswer>,
+    },
     /// Answered when everything before it is in the log.
     Flush(oneshot::Sender<()>),
+}
+
+impl Order {
+    /// Commands it holds.
+    pub(super) fn commands(&self) -> usize {
+        match self {
+            Self::RegisterBatch(crowd) => crowd.entrants.len(),
+            Self::Register(_) | Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
+        }
+    }
+
+    /// The asks in it.
+    pub(super) fn entrants(&self) -> &[Entrant] {
+        match self {
+            Self::Register(entrant) => std::slice::from_ref(entrant),
+            Self::RegisterBatch(crowd) => &crowd.entrants,
+            Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => &[],
+        }
+    }
+}
+
+/// An ask that passed the gate.
+#[derive(Debug)]
+pub(super) struct Entrant {
+    pub(super) ask: Ask,
+    pub(super) pass: Pass,
+    pub(super) asking: Asking,
+    /// The gate's clock when it let the ask through.
+    pub(super) passed_at: UnixMillis,
+    pub(super) queued: Instant,
+}
+
+/// Asks that came together, counted as waiting until they are taken.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    pub(super) entrants: Vec<Entrant>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Crowd {
+    /// Counts the asks in, unless more would wait than may.
+    pub(super) fn gather(
+        entrants: Vec<Entrant>,
+        waiting: &Arc<AtomicUsize>,
+        most: usize,
+    ) -> Result<Self, Vec<Entrant>> {
+        // Relaxed: the count bounds memory and orders nothing else.
+        let before = waiting.fetch_add(entrants.len(), Ordering::Relaxed);
+        let crowd = Self { entrants, waiting: waiting.clone() };
+        if before + crowd.entrants.len() > most { Err(crowd.take()) } else { Ok(crowd) }
+    }
+
+    /// They wait no longer.
+    pub(super) fn take(mut self) -> Vec<Entrant> {
+        let entrants = std::mem::take(&mut self.entrants);
+        self.waiting.fetch_sub(entrants.len(), Ordering::Relaxed);
+        entrants
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.entrants.len(), Ordering::Relaxed);
+    }
 }
 
 /// What is said when a batch is in the log.
@@ -40,6 +117,7 @@ pub(super) enum Order {
 pub(super) enum Reply {
     Ask(Asked),
     Cancel { verdict: Verdict, answer: oneshot::Sender<Answer> },
+    Operate { outcome: OperatorAnswer, answer: oneshot::Sender<OperatorAnswer> },
     Flush(oneshot::Sender<()>),
 }
 
@@ -63,8 +141,6 @@ pub(super) enum Publication {
     Registration(Arc<Registration>),
     Ended(Arc<Registration>),
     Forgotten(Arc<Registration>),
-    /// Offices, rules or holidays changed.
-    Catalog,
     DayDropped(OfficeNumber, ServiceDay),
 }
 
@@ -75,6 +151,13 @@ pub(super) struct Batch {
     pub(super) publications: Vec<Publication>,
     pub(super) touched: HashMap<SlotKey, Figures>,
     pub(super) replies: Vec<Reply>,
+    /// Offices, rules or holidays changed.
+    pub(super) catalog_changed: bool,
+    /// Overrides or pauses changed.
+    pub(super) layer_changed: bool,
+    /// Both as they stand after this batch, if they changed: the ledger itself runs ahead by then.
+    pub(super) offices: Option<OfficesView>,
+    pub(super) view: Option<OperatorView>,
 }
 
 impl Batch {

@@ -175,8 +175,20 @@ impl Recovered {
     /// # Errors
     /// When the catalogue would take something away, or the log cannot be written.
     pub fn apply_catalog(&mut self, catalog: &Catalog, now: UnixMillis) -> Result<(), BootError> {
-        let changes = self.ledger.reconcile(catalog)?;
-        let mut has_space = self.write(changes, ("catalogue", ""), now)?;
+        let digest = catalog.digest();
+        let mut has_space = true;
+        // An operator may have applied another since: the one named at the start counts when it is another one itself.
+        if self.ledger.catalog_at_start() == Some(digest) {
+            if !self.ledger.reconcile(catalog, true)?.is_empty() {
+                info!(
+                    "the catalogue an operator applied stays in force: the one named at the start has not changed"
+                );
+            }
+        } else {
+            let mut changes = self.ledger.reconcile(catalog, false)?;
+            changes.push(Change::CatalogApplied { digest, at_start: true });
+            has_space = self.write(changes, ("catalogue", ""), now)?;
+        }
         while has_space && self.ledger.next_due() <= now {
             let changes = self.ledger.due(now);
             has_space = self.write(changes, ("schedule", ""), now)?;

@@ -9,8 +9,9 @@ use std::{
 use kuota_domain::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
-    gate::SlotGate,
+    gate::{Figures, SlotGate},
     ids::{OfficeId, OfficeNumber},
+    ledger::Ledger,
     refusal::Refusal,
     slot::{Lane, SlotKey},
     time::UnixMillis,
@@ -23,7 +24,7 @@ type DayGates = [Option<Arc<SlotGate>>; Lane::ALL.len()];
 pub struct Directory {
     numbers: Arc<HashMap<OfficeId, OfficeNumber>>,
     offices: Vec<Arc<OfficeEntry>>,
-    pub(super) holidays: Arc<Holidays>,
+    holidays: Arc<Holidays>,
 }
 
 /// One office with its slots.
@@ -35,6 +36,23 @@ pub struct OfficeEntry {
     pub open: bool,
     rule: Option<WeeklyOpening>,
     days: BTreeMap<ServiceDay, DayGates>,
+}
+
+/// Offices as they stand at one place of the log.
+#[derive(Clone, Debug)]
+pub(super) struct OfficesView {
+    holidays: Arc<Holidays>,
+    offices: Vec<(Arc<Office>, Option<WeeklyOpening>, bool)>,
+}
+
+impl OfficesView {
+    pub(super) fn of(ledger: &Ledger) -> Self {
+        let offices = ledger.offices().map(|(office, open)| {
+            let rule = ledger.rule_of(office).cloned();
+            (office.clone(), rule, open)
+        });
+        Self { holidays: ledger.holidays().clone(), offices: offices.collect() }
+    }
 }
 
 impl Directory {
@@ -56,20 +74,40 @@ impl Directory {
         (0..).map(OfficeNumber).zip(&self.offices)
     }
 
+    /// Offices from a number on.
+    pub fn offices_from(
+        &self,
+        first: OfficeNumber,
+    ) -> impl Iterator<Item = (OfficeNumber, &Arc<OfficeEntry>)> {
+        (first.0..).map(OfficeNumber).zip(self.offices.iter().skip(first.index()))
+    }
+
+    /// Committed figures of a slot.
+    #[must_use]
+    pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
+        Some(self.office(slot.office)?.gate(slot.day, slot.lane)?.figures())
+    }
+
     /// Why there is no slot of that name.
     #[must_use]
     pub fn why_unscheduled(&self, entry: &OfficeEntry, slot: SlotKey, now: UnixMillis) -> Refusal {
         entry.office.why_unscheduled(entry.rule.as_ref(), &self.holidays, (slot.lane, slot.day), now)
     }
 
-    pub(super) fn set_office(
+    pub(super) fn set_offices(&mut self, view: OfficesView) {
+        self.holidays = view.holidays;
+        for (number, (office, rule, open)) in (0..).map(OfficeNumber).zip(view.offices) {
+            self.set_office(number, &office, rule, open);
+        }
+    }
+
+    fn set_office(
         &mut self,
         number: OfficeNumber,
         office: &Arc<Office>,
-        rule: Option<&WeeklyOpening>,
+        rule: Option<WeeklyOpening>,
         open: bool,
     ) {
-        let rule = rule.cloned();
         if let Some(entry) = self.offices.get_mut(number.index()) {
             let days = entry.days.clone();
             *entry = Arc::new(OfficeEntry { office: office.clone(), open, rule, days });
@@ -101,10 +139,19 @@ impl OfficeEntry {
         self.days.get(&day)?[lane.index()].as_ref()
     }
 
+    /// Slots in order.
+    pub fn slots(&self) -> impl Iterator<Item = (ServiceDay, Lane, &Arc<SlotGate>)> {
+        self.days.iter().flat_map(slots_of_day)
+    }
+
     /// Slots from a day on, in order.
     pub fn slots_from(&self, day: ServiceDay) -> impl Iterator<Item = (ServiceDay, Lane, &Arc<SlotGate>)> {
-        self.days.range(day..).flat_map(|(day, gates)| {
-            Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, gates[lane.index()].as_ref()?)))
-        })
+        self.days.range(day..).flat_map(slots_of_day)
     }
+}
+
+fn slots_of_day<'a>(
+    (day, gates): (&'a ServiceDay, &'a DayGates),
+) -> impl Iterator<Item = (ServiceDay, Lane, &'a Arc<SlotGate>)> {
+    Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, gates[lane.index()].as_ref()?)))
 }

@@ -10,6 +10,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Select, never};
 use kuota_domain::{
+    catalog::Catalog,
     event::{Actor, Change, Event},
     gate::Keeper,
     ledger::{Command, Decision, Ledger, Rejection},
@@ -17,13 +18,15 @@ use kuota_domain::{
     slot::SlotKey,
     time::UnixMillis,
 };
-use tokio::sync::watch;
+use tokio::sync::watch as signal;
 use tracing::{debug, error, info};
 
 use super::{
     Failure, Fatal,
-    batch::{Asked, Batch, Order, Publication, Reply, Verdict},
+    batch::{Asked, Batch, Entrant, Order, Publication, Reply, Verdict},
+    directory::OfficesView,
     log_thread::{LogThread, Sealed},
+    operate::OperatorView,
     read_model::ReadModel,
 };
 use crate::{
@@ -48,12 +51,14 @@ pub(super) struct LedgerThread {
     pub(super) read: Arc<ReadModel>,
     clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
-    fatal: watch::Sender<Option<Fatal>>,
+    fatal: signal::Sender<Option<Fatal>>,
     pub(super) shards_max: usize,
     /// Never falls below the log's last instant.
-    now: UnixMillis,
-    current: Batch,
+    pub(super) now: UnixMillis,
+    pub(super) current: Batch,
     sealed: Option<Batch>,
+    /// The catalogue as the state has it; `None`: not made since it changed.
+    catalog: Option<Arc<Catalog>>,
     log_full_until: Option<UnixMillis>,
     drifting: bool,
 }
@@ -64,7 +69,7 @@ impl LedgerThread {
         read: Arc<ReadModel>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        fatal: watch::Sender<Option<Fatal>>,
+        fatal: signal::Sender<Option<Fatal>>,
         (shards_max, now): (usize, UnixMillis),
     ) -> Self {
         let mut thread = Self {
@@ -79,6 +84,7 @@ impl LedgerThread {
             now,
             current: Batch::default(),
             sealed: None,
+            catalog: None,
             log_full_until: None,
             drifting: false,
         };
@@ -141,18 +147,23 @@ impl LedgerThread {
     /// Decides everything that has queued up.
     fn take_round(&mut self, first: Order, orders: &Receiver<Order>) {
         let room = BATCH_COMMANDS_MAX - self.current.replies.len();
-        let round: Vec<Order> = std::iter::once(first).chain(orders.try_iter().take(room - 1)).collect();
-        self.metrics.drained(round.len(), orders.len());
+        let mut commands = first.commands();
+        let mut round = vec![first];
+        while commands < room
+            && let Ok(order) = orders.try_recv()
+        {
+            commands += order.commands();
+            round.push(order);
+        }
+        self.metrics.drained(commands, orders.len());
         if !self.tick() {
             round.into_iter().for_each(|order| self.refuse(order, &Failure::ClockDrift));
             return;
         }
         // An ask that passed the gate is never too early (INV-6), but for a clock that was far ahead.
         let believed = self.now.plus_ms(STEP_BACK_MAX_MS);
-        let passed = round.iter().filter_map(|order| match order {
-            Order::Register { passed_at, .. } => Some(*passed_at).filter(|passed_at| *passed_at <= believed),
-            Order::Cancel { .. } | Order::Flush(_) => None,
-        });
+        let passed = round.iter().flat_map(Order::entrants).map(|entrant| entrant.passed_at);
+        let passed = passed.filter(|passed_at| *passed_at <= believed);
         self.now = self.now.max(passed.max().unwrap_or(UnixMillis::MIN));
         self.decide_due();
         for order in round {
@@ -202,15 +213,14 @@ impl LedgerThread {
 
     fn decide(&mut self, order: Order) {
         match order {
-            Order::Register { ask, pass, asking, queued, .. } => {
-                self.metrics.waited(queued.elapsed());
-                let (request, slot, places) = (ask.request, ask.slot, ask.places());
-                let (verdict, is_new) = self.verdict(Command::Register(ask));
-                if let (Ok(registration), true) = (&verdict, is_new) {
-                    self.read.decided(registration);
+            Order::Register(entrant) => self.register(*entrant),
+            Order::RegisterBatch(crowd) => {
+                for entrant in crowd.take() {
+                    self.register(entrant);
                 }
-                let asked = Asked { request, slot, places, verdict, is_new, pass, asking };
-                self.current.replies.push(Reply::Ask(asked));
+            }
+            Order::Operate { instruction, validate_only, answer } => {
+                self.operate(&instruction, validate_only, answer);
             }
             Order::Cancel { cancellation, answer } => {
                 let (verdict, _) = self.verdict(Command::Cancel(cancellation));
@@ -218,6 +228,18 @@ impl LedgerThread {
             }
             Order::Flush(answer) => self.current.replies.push(Reply::Flush(answer)),
         }
+    }
+
+    fn register(&mut self, entrant: Entrant) {
+        let Entrant { ask, pass, asking, queued, .. } = entrant;
+        self.metrics.waited(queued.elapsed());
+        let (request, slot, places) = (ask.request, ask.slot, ask.places());
+        let (verdict, is_new) = self.verdict(Command::Register(ask));
+        if let (Ok(registration), true) = (&verdict, is_new) {
+            self.read.decided(registration);
+        }
+        let asked = Asked { request, slot, places, verdict, is_new, pass, asking };
+        self.current.replies.push(Reply::Ask(asked));
     }
 
     /// Decides a command and applies what it changes; says whether it did.
@@ -236,7 +258,7 @@ impl LedgerThread {
     }
 
     /// Applies one event to the state that runs ahead, and notes what it will make visible.
-    fn apply(&mut self, event: Event) {
+    pub(super) fn apply(&mut self, event: Event) {
         match &event.change {
             Change::DayClosed { office, day, .. } => {
                 let ids = self.ledger.registrations_of(*office, *day);
@@ -249,15 +271,22 @@ impl LedgerThread {
                 self.current.publications.extend(forgotten.map(Publication::Forgotten));
                 self.current.publications.push(Publication::DayDropped(*office, *day));
             }
-            Change::LogOpened { .. }
-            | Change::HolidaysDefined(_)
+            Change::HolidaysDefined(_)
             | Change::OpeningDefined(_)
+            | Change::OpeningRemoved(_)
             | Change::OfficeDefined { .. }
-            | Change::OfficeClosed(_) => self.current.publications.push(Publication::Catalog),
-            Change::TrancheReleased(_)
+            | Change::OfficeClosed(_) => self.current.catalog_changed = true,
+            Change::OverrideSet { .. }
+            | Change::OverrideCleared(_)
+            | Change::Paused(_)
+            | Change::Resumed(_) => self.current.layer_changed = true,
+            Change::LogOpened { .. }
+            | Change::CatalogApplied { .. }
+            | Change::CommandCarriedOut(_)
+            | Change::TrancheReleased(_)
             | Change::TrancheChanged { .. }
             | Change::Granted(_)
-            | Change::Cancelled(_) => {}
+            | Change::Cancelled { .. } => {}
         }
         if let Err(misfit) = self.ledger.apply(&event) {
             // Decided from this very state a moment ago: a bug, and going on could only make it worse.
@@ -265,8 +294,11 @@ impl LedgerThread {
             self.fatal.send_replace(Some(Fatal::Invariant(misfit.to_string())));
             panic!("an invariant is broken: {misfit}");
         }
-        if let Some(slot) = self.slot_of(&event.change) {
-            // The figures are read when the batch is sealed.
+        if let Change::Paused(scope) | Change::Resumed(scope) = &event.change {
+            let held = self.ledger.slots().filter(|slot| scope.covers(*slot));
+            let figures = held.filter_map(|slot| Some((slot, self.ledger.figures(slot)?)));
+            self.current.touched.extend(figures);
+        } else if let Some(slot) = event.change.slot() {
             let figures = self.ledger.figures(slot);
             self.current.touched.extend(figures.map(|figures| (slot, figures)));
         }
@@ -276,26 +308,11 @@ impl LedgerThread {
         self.current.events.push(event);
     }
 
-    fn slot_of(&self, change: &Change) -> Option<SlotKey> {
-        match change {
-            Change::Granted(registration) => Some(registration.slot),
-            Change::Cancelled(id) => self.ledger.registration(*id).map(|registration| registration.slot),
-            Change::TrancheReleased(release) => Some(release.slot),
-            Change::TrancheChanged { tranche, .. } => self.ledger.slot_of_tranche(*tranche),
-            Change::LogOpened { .. }
-            | Change::HolidaysDefined(_)
-            | Change::OpeningDefined(_)
-            | Change::OfficeDefined { .. }
-            | Change::OfficeClosed(_)
-            | Change::DayClosed { .. }
-            | Change::DayForgotten { .. } => None,
-        }
-    }
-
     /// Sends the current batch to the log; one that changes nothing needs no log.
     fn seal(&mut self, log: &LogThread) -> bool {
         self.ledger.seal();
         let mut batch = mem::take(&mut self.current);
+        self.take_views(&mut batch);
         if batch.events.is_empty() {
             self.ledger.commit();
             self.publish(batch);
@@ -304,6 +321,19 @@ impl LedgerThread {
         let sealed = Sealed { events: mem::take(&mut batch.events).into(), now: self.now };
         self.sealed = Some(batch);
         log.batches.send(sealed).is_ok()
+    }
+
+    /// What operators and calls will see, before the state runs on.
+    fn take_views(&mut self, batch: &mut Batch) {
+        if batch.catalog_changed {
+            self.catalog = None;
+            batch.offices = Some(OfficesView::of(&self.ledger));
+        }
+        if batch.catalog_changed || batch.layer_changed {
+            let view = OperatorView::of(&self.ledger, self.catalog.take());
+            self.catalog = Some(view.catalog.clone());
+            batch.view = Some(view);
+        }
     }
 
     /// The log has the sealed batch, or has not.
@@ -340,6 +370,7 @@ impl LedgerThread {
     /// Neither the sealed batch nor what was decided on top of it happened: everyone is told, refusals included.
     fn drop_batches(&mut self, sealed: Batch, failure: &Failure) {
         self.ledger.roll_back();
+        self.catalog = None;
         let current = mem::take(&mut self.current);
         debug!(replies = sealed.replies.len() + current.replies.len(), "decisions dropped");
         for reply in sealed.replies.into_iter().chain(current.replies) {
@@ -353,6 +384,9 @@ impl LedgerThread {
                     self.read.requests.withdraw(request).answer(&Err(failure.clone()));
                 }
                 Reply::Cancel { answer, .. } => {
+                    let _ = answer.send(Err(failure.clone()));
+                }
+                Reply::Operate { answer, .. } => {
                     let _ = answer.send(Err(failure.clone()));
                 }
                 Reply::Flush(answer) => {
@@ -382,9 +416,12 @@ impl LedgerThread {
     /// Sends an order back undecided.
     fn refuse(&self, order: Order, failure: &Failure) {
         match order {
-            Order::Register { ask, pass, asking, .. } => {
-                drop((pass, asking));
-                self.read.requests.withdraw(ask.request).answer(&Err(failure.clone()));
+            Order::Register(entrant) => self.turn_away(*entrant, failure),
+            Order::RegisterBatch(crowd) => {
+                crowd.take().into_iter().for_each(|entrant| self.turn_away(entrant, failure));
+            }
+            Order::Operate { answer, .. } => {
+                let _ = answer.send(Err(failure.clone()));
             }
             Order::Cancel { answer, .. } => {
                 // A caller that went away changes nothing.
@@ -394,5 +431,10 @@ impl LedgerThread {
                 let _ = answer.send(());
             }
         }
+    }
+
+    fn turn_away(&self, entrant: Entrant, failure: &Failure) {
+        drop((entrant.pass, entrant.asking));
+        self.read.requests.withdraw(entrant.ask.request).answer(&Err(failure.clone()));
     }
 }

@@ -5,15 +5,18 @@ mod applicants;
 mod batch;
 mod boot;
 mod directory;
+mod history;
 mod ledger_thread;
 mod log_thread;
+mod operate;
 mod publish;
 mod read_model;
 mod register;
 mod requests;
+mod watch;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     thread::{self, JoinHandle},
 };
 
@@ -25,17 +28,25 @@ use kuota_domain::{
     nik::NikKey,
     time::UnixMillis,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch as signal};
 
 pub use self::{
     answer::{Answer, Durability, Failure, Fatal, Granted, retry_after},
     boot::{BootError, Recovered, recover},
     directory::{Directory, OfficeEntry},
+    history::{History, HistoryQuery, Subject},
     log_thread::LogWriter,
+    operate::{Operated, OperatorAnswer, OperatorView, Receipt},
     register::Wish,
+    watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
-use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel};
-use crate::{clock::Clock, limits::LEDGER_QUEUE_MAX, telemetry::Metrics};
+use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes};
+use crate::{
+    clock::Clock,
+    limits::{HISTORY_READS_MAX, LEDGER_QUEUE_MAX},
+    log::LogReader,
+    telemetry::Metrics,
+};
 
 /// How to find a registration.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +66,8 @@ pub struct EngineParts {
     pub ledger: Ledger,
     /// Where its log goes on.
     pub log: LogWriter,
+    /// Reads the log back.
+    pub reader: LogReader,
     /// The last instant in the log.
     pub now: UnixMillis,
     /// Turns NIKs into applicants.
@@ -72,11 +85,15 @@ pub struct EngineParts {
 pub struct Engine {
     read: Arc<ReadModel>,
     orders: Option<Sender<Order>>,
+    /// Asks of batches that wait for the ledger.
+    batched: Arc<AtomicUsize>,
+    reader: LogReader,
+    readers: Arc<Semaphore>,
     ledger: Option<JoinHandle<()>>,
     nik_key: NikKey,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    fatal: watch::Receiver<Option<Fatal>>,
+    fatal: signal::Receiver<Option<Fatal>>,
 }
 
 impl Engine {
@@ -85,10 +102,10 @@ impl Engine {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(parts: EngineParts) -> std::io::Result<Self> {
-        let EngineParts { ledger, log, now, nik_key, clock, metrics, shards_max } = parts;
+        let EngineParts { ledger, log, reader, now, nik_key, clock, metrics, shards_max } = parts;
         let read = Arc::new(ReadModel::default());
         let (orders, incoming) = bounded(LEDGER_QUEUE_MAX);
-        let (fatal_sender, fatal) = watch::channel(None);
+        let (fatal_sender, fatal) = signal::channel(None);
         let log = log_thread::spawn(log)?;
         let ledger = LedgerThread::new(
             ledger,
@@ -105,7 +122,9 @@ impl Engine {
             let incoming = incoming;
             ledger.run(&incoming, log);
         })?;
-        Ok(Self { read, orders: Some(orders), ledger: Some(ledger), nik_key, clock, metrics, fatal })
+        let readers = Arc::new(Semaphore::new(HISTORY_READS_MAX));
+        let (orders, ledger, batched) = (Some(orders), Some(ledger), Arc::default());
+        Ok(Self { read, orders, batched, reader, readers, ledger, nik_key, clock, metrics, fatal })
     }
 
     /// Gives the places of a registration back.
@@ -156,6 +175,10 @@ impl Engine {
     pub fn office_id(&self, number: OfficeNumber) -> String {
         let directory = self.read.directory.load();
         directory.office(number).map_or_else(String::new, |entry| entry.office.id.to_string())
+    }
+
+    fn changes(&self) -> &Changes {
+        &self.read.changes
     }
 
     /// The engine's clock.

@@ -15,7 +15,9 @@ use kuota_domain::{
 use super::{
     Failure, Granted,
     batch::{Asked, Batch, Publication, Reply, Verdict},
+    directory::OfficesView,
     ledger_thread::LedgerThread,
+    operate::OperatorView,
 };
 
 impl LedgerThread {
@@ -28,7 +30,7 @@ impl LedgerThread {
             }
             self.read.requests.recover(registration);
         }
-        self.publish_catalog();
+        self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
         let figures = slots.into_iter().filter_map(|slot| Some((slot, self.ledger.figures(slot)?))).collect();
         self.publish_figures(figures, &HashMap::new());
@@ -36,7 +38,6 @@ impl LedgerThread {
 
     pub(super) fn publish(&mut self, batch: Batch) {
         let mut waiters = Vec::new();
-        let mut catalog_changed = false;
         let mut dropped_days = Vec::new();
         for publication in batch.publications {
             match publication {
@@ -51,17 +52,14 @@ impl LedgerThread {
                 }
                 Publication::Ended(registration) => self.read.applicants.ends(&registration),
                 Publication::Forgotten(registration) => self.read.forget(&registration),
-                Publication::Catalog => catalog_changed = true,
                 Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
         }
         self.publish_dropped(&dropped_days);
-        if catalog_changed {
-            self.publish_catalog();
-        }
+        self.publish_catalog(batch.offices, batch.view);
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
         let mut spent: HashMap<SlotKey, u32> = HashMap::new();
-        let (mut cancels, mut flushes) = (Vec::new(), Vec::new());
+        let (mut cancels, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(batch.replies.len());
         for reply in batch.replies {
             match reply {
@@ -78,6 +76,7 @@ impl LedgerThread {
                     let granted = |registration| Granted { registration, durable: true };
                     cancels.push((answer, verdict.map(granted).map_err(Failure::from)));
                 }
+                Reply::Operate { outcome, answer } => operations.push((answer, outcome)),
                 Reply::Flush(answer) => flushes.push(answer),
             }
         }
@@ -91,6 +90,9 @@ impl LedgerThread {
         for (answer, said) in cancels {
             // A caller that went away changes nothing.
             let _ = answer.send(said);
+        }
+        for (answer, outcome) in operations {
+            let _ = answer.send(outcome);
         }
         for (request, slot, places, verdict) in answers {
             self.answer(request, slot, places, verdict);
@@ -136,17 +138,20 @@ impl LedgerThread {
         if short && free >= places { Rejection::Refused(Refusal::Busy) } else { rejection }
     }
 
-    fn publish_catalog(&self) {
-        let mut directory = (**self.read.directory.load()).clone();
-        directory.holidays = self.ledger.holidays().clone();
-        for (number, (office, open)) in (0..).map(OfficeNumber).zip(self.ledger.offices()) {
-            directory.set_office(number, office, self.ledger.rule_of(office), open);
+    fn publish_catalog(&self, offices: Option<OfficesView>, view: Option<OperatorView>) {
+        if let Some(offices) = offices {
+            let mut directory = (**self.read.directory.load()).clone();
+            directory.set_offices(offices);
+            self.read.directory.store(Arc::new(directory));
         }
-        self.read.directory.store(Arc::new(directory));
+        if let Some(view) = view {
+            self.read.operators.store(Arc::new(view));
+        }
     }
 
     fn publish_figures(&mut self, figures: HashMap<SlotKey, Figures>, spent: &HashMap<SlotKey, u32>) {
         let mut directory = None;
+        let touched: Vec<SlotKey> = figures.keys().copied().collect();
         for (slot, figures) in figures {
             let spent = spent.get(&slot).copied().unwrap_or(0);
             if let Some(keeper) = self.keepers.get_mut(&slot) {
@@ -165,5 +170,7 @@ impl LedgerThread {
         if let Some(directory) = directory {
             self.read.directory.store(Arc::new(directory));
         }
+        // Last: whoever is told of a change reads the new word.
+        self.read.changes.note(touched);
     }
 }

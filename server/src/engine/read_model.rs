@@ -6,11 +6,16 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use kuota_domain::{code::BookingCode, ids::RegistrationId, registration::Registration};
 
-use super::{applicants::Applicants, directory::Directory, requests::Requests};
+use super::{
+    applicants::Applicants, directory::Directory, operate::OperatorView, requests::Requests, watch::Changes,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct ReadModel {
     pub(super) directory: ArcSwap<Directory>,
+    pub(super) operators: ArcSwap<OperatorView>,
+    /// Slots that changed and that watchers have not been told of.
+    pub(super) changes: Changes,
     pub(super) requests: Requests,
     pub(super) applicants: Applicants,
     registrations: DashMap<RegistrationId, Arc<Registration>>,
@@ -46,6 +51,11 @@ impl ReadModel {
     /// One that was promised before it was in the log.
     pub(super) fn accepted(&self, found: impl Fn(&Registration) -> bool) -> Option<Arc<Registration>> {
         self.accepted.iter().find(|entry| found(entry.value())).map(|entry| entry.value().clone())
+    }
+
+    /// Every committed registration, in no particular order.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Registration>)) {
+        self.registrations.iter().for_each(|entry| visit(entry.value()));
     }
 
     pub(super) fn registrations(&self) -> usize {

@@ -3,11 +3,11 @@
 //! A call goes: slot word, request map, applicants, claim, ledger. The slot's word is read (Acquire) before the
 //! request map, so that whoever finds the slot sold out also finds the registration that a repeat asks for.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use kuota_domain::{
     calendar::ServiceDay,
-    gate::SlotGate,
+    gate::{Pass, SlotGate},
     ids::{CallerNumber, ContentHash, RegistrationId, RequestKey},
     nik::Nik,
     refusal::Refusal,
@@ -19,7 +19,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Answer, Durability, Engine, Failure, Granted, batch::Order, requests::Found};
+use super::{
+    Answer, Durability, Engine, Failure, Granted,
+    applicants::Asking,
+    batch::{Crowd, Entrant, Order},
+    requests::Found,
+};
+use crate::limits::BATCHED_ASKS_WAITING_MAX;
 
 /// A well-formed wish for places, as it came in.
 #[derive(Debug)]
@@ -46,9 +52,31 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn register(&self, wish: Wish) -> Answer {
-        let answer = match self.try_register(wish) {
+        let reached = match self.prepare(wish) {
+            Ok(Reached::Ready(ready)) => self.hand_over(*ready),
+            reached => reached,
+        };
+        self.outcome(reached).await
+    }
+
+    /// Asks for many places at once; the answers come in the order of the wishes. Not atomic: each wish is decided by
+    /// itself. One claim a slot, and one message to the ledger.
+    pub async fn register_batch(&self, wishes: Vec<Wish>) -> Vec<Answer> {
+        let reached: Vec<_> = wishes.into_iter().map(|wish| self.prepare(wish)).collect();
+        let reached = self.hand_over_all(reached);
+        let mut answers = Vec::with_capacity(reached.len());
+        for reached in reached {
+            answers.push(self.outcome(reached).await);
+        }
+        answers
+    }
+
+    async fn outcome(&self, reached: Result<Reached, Failure>) -> Answer {
+        let answer = match reached {
             Ok(Reached::Answer(granted)) => Ok(granted),
             Ok(Reached::Waiting(receiver)) => receiver.await.unwrap_or(Err(Failure::OutcomeUnknown)),
+            // Whoever is ready was handed over before.
+            Ok(Reached::Ready(_)) => Err(Failure::Stopping),
             Err(failure) => Err(failure),
         };
         if let Err(Failure::Refused(refusal)) = &answer {
@@ -57,8 +85,8 @@ impl Engine {
         answer
     }
 
-    /// Everything of a registration that needs no waiting.
-    fn try_register(&self, wish: Wish) -> Result<Reached, Failure> {
+    /// Everything of a registration that needs neither permits nor waiting.
+    fn prepare(&self, wish: Wish) -> Result<Reached, Failure> {
         let now = self.clock.now();
         let directory = self.read.directory.load();
         let Some((office, entry)) = directory.find(&wish.office) else {
@@ -88,7 +116,7 @@ impl Engine {
                     applicants: party,
                     code_seed: Uuid::new_v4().as_u64_pair().0,
                 };
-                return self.claim(gate, ask, wish.durability, now);
+                return self.enter(gate, ask, wish.durability, now);
             }
         }
         // A clock that is not believed may not say that it is too early or too late.
@@ -100,8 +128,8 @@ impl Engine {
         Err(refusal.map_or(Failure::Stopping, Failure::Refused))
     }
 
-    /// The places may be had: enters the request, claims, and hands over to the ledger.
-    fn claim(
+    /// The places may be had: enters the request, and the applicants as asking.
+    fn enter(
         &self,
         gate: &Arc<SlotGate>,
         ask: Ask,
@@ -122,25 +150,80 @@ impl Engine {
             Found::Vacant(Some(receiver)) => receiver,
             found => return found.reached(),
         };
-        let request = ask.request;
-        match self.hand_over(gate, ask, now) {
-            Ok(()) => Ok(Reached::Waiting(receiver)),
-            Err(failure) => {
-                // Whoever joined in between is told the same.
-                self.read.requests.withdraw(request).answer(&Err(failure.clone()));
-                Err(failure)
-            }
-        }
+        let asking = self.read.applicants.begin(&ask.applicants);
+        Ok(Reached::Ready(Box::new(Ready { gate: gate.clone(), ask, asking, passed_at: now, receiver })))
     }
 
-    /// From the claim to the queue there is no await: a caller that goes away takes no permit with it.
-    fn hand_over(&self, gate: &Arc<SlotGate>, ask: Ask, passed_at: UnixMillis) -> Result<(), Failure> {
-        let asking = self.read.applicants.begin(&ask.applicants);
-        // The random part of the id spreads callers over shards.
-        let hint = usize::try_from(ask.code_seed >> 32).unwrap_or(0);
-        let pass = if asking.is_alone() { gate.enter(ask.places(), hint) } else { gate.enter_standby() };
-        let pass = pass.ok_or(Refusal::Busy)?;
-        self.send(Order::Register { ask, pass, asking, passed_at, queued: Instant::now() })
+    /// Claims and sends. From the claim to the queue there is no await: a caller that goes away takes no permit with it.
+    fn hand_over(&self, ready: Ready) -> Result<Reached, Failure> {
+        let Ready { gate, ask, asking, passed_at, receiver } = ready;
+        let request = ask.request;
+        let (places, hint) = (ask.places(), spread(&ask));
+        let pass = if asking.is_alone() { gate.enter(places, hint) } else { gate.enter_standby() };
+        let sent = pass.ok_or(Failure::Refused(Refusal::Busy)).and_then(|pass| {
+            let entrant = Entrant { ask, pass, asking, passed_at, queued: Instant::now() };
+            self.send(Order::Register(Box::new(entrant)))
+        });
+        self.sent(sent, request, receiver)
+    }
+
+    /// Claims once a slot and sends once. An ask that finds no permit goes along all the same: a batch is bounded, and
+    /// so are the asks of all batches that wait, and the ledger refuses it in its turn.
+    fn hand_over_all(&self, reached: Vec<Result<Reached, Failure>>) -> Vec<Result<Reached, Failure>> {
+        let mut wanted: HashMap<SlotKey, u32> = HashMap::new();
+        for ready in reached.iter().filter_map(|reached| reached.as_ref().ok().and_then(Reached::ready)) {
+            let alone = if ready.asking.is_alone() { ready.ask.places() } else { 0 };
+            *wanted.entry(ready.ask.slot).or_default() += alone;
+        }
+        let mut pools: HashMap<SlotKey, Pass> = HashMap::with_capacity(wanted.len());
+        let (mut entrants, mut receivers) =
+            (Vec::with_capacity(reached.len()), Vec::with_capacity(reached.len()));
+        for reached in reached {
+            let ready = match reached {
+                Ok(Reached::Ready(ready)) => *ready,
+                reached => {
+                    receivers.push((None, reached));
+                    continue;
+                }
+            };
+            let Ready { gate, ask, asking, passed_at, receiver } = ready;
+            let pool = pools.entry(ask.slot).or_insert_with(|| {
+                let places = wanted.get(&ask.slot).copied().unwrap_or(0);
+                gate.enter_many(places, spread(&ask))
+            });
+            let seat = asking.is_alone().then(|| pool.split(ask.places())).flatten();
+            let pass = seat.unwrap_or_else(|| gate.enter_unseated());
+            receivers.push((Some(ask.request), Ok(Reached::Waiting(receiver))));
+            entrants.push(Entrant { ask, pass, asking, passed_at, queued: Instant::now() });
+        }
+        drop(pools);
+        let sent = self.send_batch(entrants);
+        let told =
+            |(request, reached): (Option<RequestKey>, Result<Reached, Failure>)| match (request, reached) {
+                (Some(request), Ok(Reached::Waiting(receiver))) => self.sent(sent.clone(), request, receiver),
+                (_, reached) => reached,
+            };
+        receivers.into_iter().map(told).collect()
+    }
+
+    fn send_batch(&self, entrants: Vec<Entrant>) -> Result<(), Failure> {
+        if entrants.is_empty() {
+            return Ok(());
+        }
+        let crowd = Crowd::gather(entrants, &self.batched, BATCHED_ASKS_WAITING_MAX);
+        self.send(Order::RegisterBatch(crowd.map_err(|_| Failure::Overloaded)?))
+    }
+
+    fn sent(
+        &self,
+        sent: Result<(), Failure>,
+        request: RequestKey,
+        receiver: oneshot::Receiver<Answer>,
+    ) -> Result<Reached, Failure> {
+        sent.map(|()| Reached::Waiting(receiver)).inspect_err(|failure| {
+            // Whoever joined in between is told the same.
+            self.read.requests.withdraw(request).answer(&Err(failure.clone()));
+        })
     }
 
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
@@ -168,6 +251,31 @@ impl Engine {
 enum Reached {
     Answer(Granted),
     Waiting(oneshot::Receiver<Answer>),
+    /// To claim, and to be sent to the ledger.
+    Ready(Box<Ready>),
+}
+
+impl Reached {
+    fn ready(&self) -> Option<&Ready> {
+        match self {
+            Self::Ready(ready) => Some(ready),
+            Self::Answer(_) | Self::Waiting(_) => None,
+        }
+    }
+}
+
+/// An ask that may have its places: its request is entered, and its caller waits.
+struct Ready {
+    gate: Arc<SlotGate>,
+    ask: Ask,
+    asking: Asking,
+    passed_at: UnixMillis,
+    receiver: oneshot::Receiver<Answer>,
+}
+
+/// The random part of the code's seed spreads callers over shards.
+fn spread(ask: &Ask) -> usize {
+    usize::try_from(ask.code_seed >> 32).unwrap_or(0)
 }
 
 impl Found {

@@ -1,5 +1,8 @@
 //! `AvailabilityService`.
 
+use std::{ops::RangeInclusive, time::Duration};
+
+use futures_util::stream::unfold;
 use kuota_api::v1::{self, availability_service_server::AvailabilityService};
 use kuota_domain::{
     calendar::ServiceDay,
@@ -11,23 +14,20 @@ use kuota_domain::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    Api,
+    Api, BoxStream,
     convert::{self, Violations, lane_of, timestamp},
+    language::Language,
+    office,
     paging::{fingerprint, page, token},
     status::status,
 };
-use crate::engine::{Directory, Failure};
+use crate::engine::{Directory, Sighting, SlotFilter, Tidings};
 
+/// How often silence is broken, unless a watcher says otherwise.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 const PAGE_DEFAULT: usize = 500;
 const PAGE_MAX: usize = 5_000;
-
-/// Which slots.
-struct Filter {
-    office: Option<OfficeNumber>,
-    from: Option<ServiceDay>,
-    to: Option<ServiceDay>,
-    lane: Option<Lane>,
-}
 
 #[tonic::async_trait]
 impl AvailabilityService for Api {
@@ -35,6 +35,7 @@ impl AvailabilityService for Api {
         &self,
         request: Request<v1::ListAvailabilityRequest>,
     ) -> Result<Response<v1::ListAvailabilityResponse>, Status> {
+        let language = Language::of(request.metadata());
         let request = request.into_inner();
         let (now, directory) = (self.engine.now(), self.engine.directory());
         let query = fingerprint(&format!(
@@ -44,11 +45,15 @@ impl AvailabilityService for Api {
         let mut violations = Violations::default();
         let asked = (request.page_size, request.page_token.as_str());
         let page = page(asked, (PAGE_DEFAULT, PAGE_MAX), query, &mut violations);
-        let filter = filter(&request, &directory, violations)?;
+        let asked = Asked {
+            office_id: &request.office_id,
+            from_date: &request.from_date,
+            to_date: &request.to_date,
+            lane: request.lane,
+        };
+        let filter = asked.filter(&directory, violations, language)?;
 
-        let after = page.after.map(position);
-        let mut rest =
-            slots(&directory, &filter, now).filter(|(slot, _)| after.is_none_or(|after| *slot > after));
+        let mut rest = filter.slots(&directory, (page.after.map(position), false), now);
         let taken: Vec<_> = rest.by_ref().take(page.size).collect();
         let last = taken.last().map(|(slot, _)| place(*slot));
         let next_page_token =
@@ -57,50 +62,92 @@ impl AvailabilityService for Api {
         let server_time = Some(timestamp(now));
         Ok(Response::new(v1::ListAvailabilityResponse { slots, next_page_token, server_time }))
     }
-}
 
-fn filter(
-    request: &v1::ListAvailabilityRequest,
-    directory: &Directory,
-    mut violations: Violations,
-) -> Result<Filter, Status> {
-    let mut day = |field, text: &Option<String>| {
-        text.as_deref().and_then(|text| violations.take(field, ServiceDay::parse(text)))
-    };
-    let (from, to) = (day("from_date", &request.from_date), day("to_date", &request.to_date));
-    if from.zip(to).is_some_and(|(from, to)| from > to) {
-        violations.add("to_date", "a day not before from_date is allowed");
+    type WatchAvailabilityStream = BoxStream<v1::WatchAvailabilityResponse>;
+
+    async fn watch_availability(
+        &self,
+        request: Request<v1::WatchAvailabilityRequest>,
+    ) -> Result<Response<Self::WatchAvailabilityStream>, Status> {
+        let language = Language::of(request.metadata());
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        let heartbeat = heartbeat(request.heartbeat, &mut violations);
+        let asked = Asked {
+            office_id: &request.office_id,
+            from_date: &request.from_date,
+            to_date: &request.to_date,
+            lane: request.lane,
+        };
+        let mut filter = asked.filter(&self.engine.directory(), violations, language)?;
+        if filter.from.is_none() {
+            filter = filter.from_today(&self.engine.directory(), self.engine.now());
+        }
+        let watcher = self.hub.watch(filter, heartbeat).map_err(|failure| status(failure, language))?;
+        let api = self.clone();
+        let stream = unfold(Some(watcher), move |watcher| {
+            let api = api.clone();
+            async move {
+                let mut watcher = watcher?;
+                match watcher.next().await {
+                    Ok(tidings) => Some((Ok(api.tidings(tidings)), Some(watcher))),
+                    Err(failure) => Some((Err(status(failure, language)), None)),
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(stream)))
     }
-    let lane = request.lane.and_then(|lane| violations.take("lane", convert::lane(lane)));
-    violations.check()?;
-    let office = match &request.office_id {
-        None => None,
-        Some(id) => match directory.find(id) {
-            Some((number, _)) => Some(number),
-            None => return Err(status(Failure::OfficeNotFound(id.clone()))),
-        },
-    };
-    Ok(Filter { office, from, to, lane })
 }
 
-/// Slots in order of office, day and lane.
-fn slots<'a>(
-    directory: &'a Directory,
-    filter: &'a Filter,
-    now: UnixMillis,
-) -> impl Iterator<Item = (SlotKey, Figures)> + 'a {
-    let offices = directory.offices().filter(|(number, entry)| match filter.office {
-        Some(office) => office == *number,
-        None => entry.open,
-    });
-    offices.flat_map(move |(office, entry)| {
-        let from = filter.from.unwrap_or_else(|| ServiceDay::at(now, &entry.office.zone));
-        entry
-            .slots_from(from)
-            .take_while(|(day, ..)| filter.to.is_none_or(|to| *day <= to))
-            .filter(|(_, lane, _)| filter.lane.is_none_or(|wanted| wanted == *lane))
-            .map(move |(day, lane, gate)| (SlotKey { office, day, lane }, gate.figures()))
-    })
+impl Api {
+    fn tidings(&self, tidings: Tidings) -> v1::WatchAvailabilityResponse {
+        use v1::watch_availability_response::Event;
+        let (now, directory) = (self.engine.now(), self.engine.directory());
+        let watched = |sightings: Vec<Sighting>| {
+            let slots = sightings.into_iter().map(|sighting| v1::WatchedSlot {
+                slot: Some(slot(&directory, sighting.slot, sighting.figures, now)),
+                revision: sighting.revision,
+            });
+            v1::WatchedSlots { slots: slots.collect() }
+        };
+        let event = match tidings {
+            Tidings::Snapshot(sightings) => Event::Snapshot(watched(sightings)),
+            Tidings::SnapshotEnd(slots) => Event::SnapshotEnd(v1::SnapshotEnd { slots }),
+            Tidings::Changes(sightings) => Event::Changes(watched(sightings)),
+            Tidings::Silence => Event::Heartbeat(v1::Heartbeat {}),
+        };
+        v1::WatchAvailabilityResponse { event: Some(event), server_time: Some(timestamp(now)) }
+    }
+}
+
+fn heartbeat(asked: Option<prost_types::Duration>, violations: &mut Violations) -> Duration {
+    let Some(asked) = asked else { return HEARTBEAT };
+    let span = Duration::try_from(asked).ok().filter(|span| HEARTBEATS.contains(span));
+    violations.take("heartbeat", span.ok_or("1 to 60 seconds are allowed")).unwrap_or(HEARTBEAT)
+}
+
+/// What both kinds of request say about slots.
+struct Asked<'a> {
+    office_id: &'a Option<String>,
+    from_date: &'a Option<String>,
+    to_date: &'a Option<String>,
+    lane: Option<i32>,
+}
+
+impl Asked<'_> {
+    fn filter(
+        &self,
+        directory: &Directory,
+        mut violations: Violations,
+        language: Language,
+    ) -> Result<SlotFilter, Status> {
+        let (from, to) = convert::days((self.from_date, self.to_date), &mut violations);
+        let lane = self.lane.and_then(|lane| violations.take("lane", convert::lane(lane)));
+        violations.check()?;
+        let office = self.office_id.as_deref().map(|id| office::find(directory, id, language));
+        let office = office.transpose()?.map(|(number, _)| number);
+        Ok(SlotFilter { office, from, to, lane })
+    }
 }
 
 fn slot(directory: &Directory, key: SlotKey, figures: Figures, now: UnixMillis) -> v1::Slot {

@@ -5,7 +5,7 @@ use kuota_domain::{
     calendar::ServiceDay,
     code::BookingCode,
     ids::{CallerNumber, RegistrationId, RequestKey},
-    limits::{PARTY_MAX, REASON_CHARS_MAX, REFERENCE_CHARS_MAX},
+    limits::{PARTY_MAX, REASON_CHARS_MAX, REFERENCE_CHARS_MAX, SLUG_CHARS_MAX},
     nik::Nik,
     registration::{Registration, RegistrationState},
     slot::Lane,
@@ -44,7 +44,7 @@ impl Violations {
 pub(super) fn wish(request: v1::RegisterRequest, caller: CallerNumber) -> Result<Wish, Status> {
     let mut violations = Violations::default();
     let request_id = violations.take("request_id", uuid(&request.request_id));
-    if request.office_id.is_empty() {
+    if request.office_id.is_empty() || request.office_id.len() > SLUG_CHARS_MAX {
         violations.add("office_id", "the id of an office, as ListOffices names it, is required");
     }
     let day = violations.take("service_date", ServiceDay::parse(&request.service_date));
@@ -90,6 +90,21 @@ fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Ni
     party
 }
 
+/// Reads a range of service days.
+pub(super) fn days(
+    (from, to): (&Option<String>, &Option<String>),
+    violations: &mut Violations,
+) -> (Option<ServiceDay>, Option<ServiceDay>) {
+    let mut day = |field, text: &Option<String>| {
+        text.as_deref().and_then(|text| violations.take(field, ServiceDay::parse(text)))
+    };
+    let (from, to) = (day("from_date", from), day("to_date", to));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        violations.add("to_date", "a day not before from_date is allowed");
+    }
+    (from, to)
+}
+
 /// Reads the key of a look-up.
 pub(super) fn key(request: v1::GetRegistrationRequest, caller: CallerNumber) -> Result<Key, Status> {
     use v1::get_registration_request::Key as Asked;
@@ -120,7 +135,7 @@ pub(super) fn cancellation(request: &v1::CancelRequest) -> Result<RegistrationId
     id.map(RegistrationId).ok_or_else(|| invalid(Vec::new()))
 }
 
-fn uuid(text: &str) -> Result<u128, &'static str> {
+pub(super) fn uuid(text: &str) -> Result<u128, &'static str> {
     let uuid = Uuid::try_parse(text).map_err(|_| UUID_ALLOWED)?;
     if uuid.is_nil() { Err("a UUID other than the nil UUID is allowed") } else { Ok(uuid.as_u128()) }
 }
@@ -152,6 +167,23 @@ pub(super) const fn lane_of(lane: Lane) -> v1::Lane {
     }
 }
 
+/// The API's name of a state.
+pub(super) const fn state_of(state: RegistrationState) -> v1::RegistrationState {
+    match state {
+        RegistrationState::Confirmed => v1::RegistrationState::Confirmed,
+        RegistrationState::Cancelled => v1::RegistrationState::Cancelled,
+    }
+}
+
+/// Reads an instant.
+pub(super) fn instant(at: &prost_types::Timestamp) -> Result<UnixMillis, &'static str> {
+    let ms = at.seconds.checked_mul(1_000).map(|ms| ms.saturating_add(i64::from(at.nanos) / 1_000_000));
+    // Years 1 to 9999, as google.protobuf.Timestamp has them.
+    let in_range =
+        (-62_135_596_800..=253_402_300_799).contains(&at.seconds) && (0..1_000_000_000).contains(&at.nanos);
+    ms.filter(|_| in_range).map(UnixMillis).ok_or("an instant between the years 1 and 9999 is allowed")
+}
+
 /// The API's form of an instant.
 pub(super) fn timestamp(at: UnixMillis) -> prost_types::Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1_000) * 1_000_000).unwrap_or(0);
@@ -168,11 +200,7 @@ pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registra
         office_id,
         service_date: registration.slot.day.to_string(),
         lane: lane_of(registration.slot.lane).into(),
-        state: match registration.state {
-            RegistrationState::Confirmed => v1::RegistrationState::Confirmed,
-            RegistrationState::Cancelled => v1::RegistrationState::Cancelled,
-        }
-        .into(),
+        state: state_of(registration.state).into(),
         queue_number: registration.queue_number,
         durable: Some(granted.durable),
         applicants: registration

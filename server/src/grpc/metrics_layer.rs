@@ -5,36 +5,74 @@ use std::{
     collections::HashMap,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
 use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use crate::telemetry::{CallMetrics, Metrics};
 
-const METHODS: [(&str, &str, &str); 6] = [
-    ("/kuota.v1.RegistrationService/Register", "kuota.v1.RegistrationService", "Register"),
-    ("/kuota.v1.RegistrationService/GetRegistration", "kuota.v1.RegistrationService", "GetRegistration"),
-    ("/kuota.v1.RegistrationService/Cancel", "kuota.v1.RegistrationService", "Cancel"),
-    ("/kuota.v1.OfficeService/ListOffices", "kuota.v1.OfficeService", "ListOffices"),
-    ("/kuota.v1.AvailabilityService/ListAvailability", "kuota.v1.AvailabilityService", "ListAvailability"),
-    ("/grpc.health.v1.Health/Check", "grpc.health.v1.Health", "Check"),
+const REGISTRATION: &str = "kuota.v1.RegistrationService";
+const OFFICE: &str = "kuota.v1.OfficeService";
+const AVAILABILITY: &str = "kuota.v1.AvailabilityService";
+const ADMIN: &str = "kuota.v1.AdminService";
+const HEALTH: &str = "grpc.health.v1.Health";
+const METHODS: [(&str, &str, Kind); 17] = [
+    (REGISTRATION, "Register", Kind::Unary),
+    (REGISTRATION, "RegisterBatch", Kind::Unary),
+    (REGISTRATION, "GetRegistration", Kind::Unary),
+    (REGISTRATION, "Cancel", Kind::Unary),
+    (OFFICE, "ListOffices", Kind::Unary),
+    (AVAILABILITY, "ListAvailability", Kind::Unary),
+    (AVAILABILITY, "WatchAvailability", Kind::ServerStream),
+    (ADMIN, "ApplyCatalog", Kind::Unary),
+    (ADMIN, "GetCatalog", Kind::Unary),
+    (ADMIN, "ScheduleOpening", Kind::Unary),
+    (ADMIN, "SetQuota", Kind::Unary),
+    (ADMIN, "ClearOverride", Kind::Unary),
+    (ADMIN, "Pause", Kind::Unary),
+    (ADMIN, "Resume", Kind::Unary),
+    (ADMIN, "ListEvents", Kind::Unary),
+    (ADMIN, "Export", Kind::ServerStream),
+    (HEALTH, "Check", Kind::Unary),
 ];
 const CANCELLED: usize = 1;
 const UNKNOWN: usize = 2;
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Unary,
+    ServerStream,
+}
+
+impl Kind {
+    /// Label as in grpc-ecosystem's Prometheus middleware.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::ServerStream => "server_stream",
+        }
+    }
+}
+
+type Methods = HashMap<String, (Kind, CallMetrics)>;
+
 /// Counts calls of the services under it.
 #[derive(Clone, Debug)]
 pub(super) struct MetricsLayer {
-    methods: Arc<HashMap<&'static str, CallMetrics>>,
+    methods: Arc<Methods>,
 }
 
 impl MetricsLayer {
     /// With one set of handles for each known method.
     pub(super) fn new(metrics: &Metrics) -> Self {
-        let handles = METHODS.map(|(path, service, method)| (path, metrics.call(service, method)));
+        let handles = METHODS.map(|(service, method, kind)| {
+            (format!("/{service}/{method}"), (kind, metrics.call(kind.label(), service, method)))
+        });
         Self { methods: Arc::new(handles.into()) }
     }
 }
@@ -51,7 +89,7 @@ impl<S> Layer<S> for MetricsLayer {
 #[derive(Clone, Debug)]
 pub(super) struct Counted<S> {
     inner: S,
-    methods: Arc<HashMap<&'static str, CallMetrics>>,
+    methods: Arc<Methods>,
 }
 
 impl<S, B, C> Service<Request<B>> for Counted<S>
@@ -59,34 +97,84 @@ where
     S: Service<Request<B>, Response = Response<C>>,
     S::Future: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Response<CountedBody<C>>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let call = self.methods.get(request.uri().path()).map(|metrics| Call::begin(metrics.clone()));
+        let known = self.methods.get(request.uri().path());
+        let call = known.map(|(kind, metrics)| (*kind, Call::begin(metrics.clone())));
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
-            if let Some(call) = call {
-                call.end(answer.as_ref().map_or(UNKNOWN, |response| code(response.headers())));
-            }
-            answer
+            let said = answer.as_ref().map_or(Some(UNKNOWN), |response| code(response.headers()));
+            // An error stands in the head. A stream that has begun well may still end badly.
+            let streaming = match (call, said) {
+                (Some((Kind::ServerStream, call)), None) => Some(call),
+                (Some((_, call)), said) => {
+                    call.end(said.unwrap_or(0));
+                    None
+                }
+                (None, _) => None,
+            };
+            answer.map(|response| response.map(|inner| CountedBody { inner, call: streaming }))
         })
     }
 }
 
-/// The status of an error stands in the head; success is told at the end of the body.
-fn code(headers: &HeaderMap) -> usize {
-    let status = headers.get("grpc-status").map(|status| status.to_str().ok()?.parse().ok());
-    status.map_or(0, |code| code.unwrap_or(UNKNOWN))
+/// The status, where a head or trailers tell it.
+fn code(headers: &HeaderMap) -> Option<usize> {
+    let status = headers.get("grpc-status")?;
+    Some(status.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(UNKNOWN))
+}
+
+pin_project! {
+    /// A body that counts its call when it ends; dropped before, the call was cancelled.
+    #[derive(Debug)]
+    pub(super) struct CountedBody<C> {
+        #[pin]
+        inner: C,
+        call: Option<Call>,
+    }
+}
+
+impl<C: Body> Body for CountedBody<C> {
+    type Data = C::Data;
+    type Error = C::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<C::Data>, C::Error>>> {
+        let body = self.project();
+        let frame = ready!(body.inner.poll_frame(cx));
+        let said = match &frame {
+            Some(Ok(frame)) => frame.trailers_ref().map(|trailers| code(trailers).unwrap_or(UNKNOWN)),
+            Some(Err(_)) | None => Some(UNKNOWN),
+        };
+        if let Some(said) = said
+            && let Some(call) = body.call.take()
+        {
+            call.end(said);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 /// One call under way. Dropped before its end, it was cancelled.
+#[derive(Debug)]
 struct Call {
     metrics: CallMetrics,
     began: Instant,

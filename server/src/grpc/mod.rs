@@ -1,19 +1,25 @@
 //! The gRPC edge: decode, call the engine, encode. Decides nothing.
 
+mod admin;
 mod availability;
+mod command;
 mod convert;
 mod health;
+mod history;
+mod language;
 mod metrics_layer;
 mod office;
 mod paging;
 mod registration;
 mod status;
+mod words;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
+use futures_util::Stream;
 use kuota_api::v1::{
-    availability_service_server::AvailabilityServiceServer, office_service_server::OfficeServiceServer,
-    registration_service_server::RegistrationServiceServer,
+    admin_service_server::AdminServiceServer, availability_service_server::AvailabilityServiceServer,
+    office_service_server::OfficeServiceServer, registration_service_server::RegistrationServiceServer,
 };
 use tonic::transport::{
     Server,
@@ -29,17 +35,17 @@ pub use self::health::is_serving;
 use self::metrics_layer::MetricsLayer;
 use crate::{
     accept::{Acceptor, Connection},
-    engine::Engine,
+    engine::{Engine, WatchHub},
     limits::{
-        HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX, REQUEST_BYTES_MAX,
-        STREAMS_PER_CONNECTION_MAX,
+        BATCH_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX,
+        OPERATOR_BYTES_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
     },
     telemetry::Metrics,
 };
 
 /// The services other systems call.
 pub struct Services {
-    engine: Arc<Engine>,
+    api: Api,
     metrics: Arc<Metrics>,
     health: HealthReporter,
 }
@@ -48,21 +54,31 @@ pub struct Services {
 #[derive(Clone, Debug)]
 struct Api {
     engine: Arc<Engine>,
+    hub: Arc<WatchHub>,
 }
+
+/// A stream of answers.
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, tonic::Status>> + Send>>;
+
+const SERVICES: [&str; 5] = [
+    "",
+    "kuota.v1.RegistrationService",
+    "kuota.v1.OfficeService",
+    "kuota.v1.AvailabilityService",
+    "kuota.v1.AdminService",
+];
 
 impl Services {
     /// Services over an engine; not serving until said.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, metrics: Arc<Metrics>) -> Self {
-        Self { engine, metrics, health: HealthReporter::new() }
+    pub fn new(engine: Arc<Engine>, hub: Arc<WatchHub>, metrics: Arc<Metrics>) -> Self {
+        Self { api: Api { engine, hub }, metrics, health: HealthReporter::new() }
     }
 
     /// Says to whoever asks whether calls are welcome.
     pub async fn set_serving(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in
-            ["", "kuota.v1.RegistrationService", "kuota.v1.OfficeService", "kuota.v1.AvailabilityService"]
-        {
+        for service in SERVICES {
             self.health.set_service_status(service, status).await;
         }
     }
@@ -72,14 +88,14 @@ impl Services {
     /// # Errors
     /// When the transport fails, or the descriptors are broken.
     pub async fn serve(&self, acceptor: Acceptor, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let api = Api { engine: self.engine.clone() };
+        let api = self.api.clone();
         builder()
             .layer(MetricsLayer::new(&self.metrics))
             .add_service(self.health())
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?)
             .add_service(
-                RegistrationServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX),
+                RegistrationServiceServer::new(api.clone()).max_decoding_message_size(BATCH_BYTES_MAX),
             )
             .add_service(OfficeServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
             .add_service(AvailabilityServiceServer::new(api).max_decoding_message_size(REQUEST_BYTES_MAX))
@@ -88,7 +104,7 @@ impl Services {
         Ok(())
     }
 
-    /// Serves operators until `shutdown`: health and reflection, with a way around the crowd.
+    /// Serves operators until `shutdown`, with a way around the crowd.
     ///
     /// # Errors
     /// When the transport fails, or the descriptors are broken.
@@ -102,6 +118,9 @@ impl Services {
             .add_service(self.health())
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?)
+            .add_service(
+                AdminServiceServer::new(self.api.clone()).max_decoding_message_size(OPERATOR_BYTES_MAX),
+            )
             .serve_with_incoming_shutdown(acceptor.into_stream(), shutdown)
             .await?;
         Ok(())
@@ -114,7 +133,7 @@ impl Services {
 
 impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Services").field("engine", &self.engine).finish_non_exhaustive()
+        f.debug_struct("Services").field("api", &self.api).finish_non_exhaustive()
     }
 }
 

@@ -1,14 +1,23 @@
 //! `OfficeService`.
 
+use std::sync::Arc;
+
 use kuota_api::v1::{self, office_service_server::OfficeService};
-use kuota_domain::catalog::{Office, OfficeKind};
+use kuota_domain::{
+    catalog::{Office, OfficeKind},
+    ids::OfficeNumber,
+    limits::SLUG_CHARS_MAX,
+};
 use tonic::{Request, Response, Status};
 
 use super::{
     Api,
     convert::{Violations, lane_of},
+    language::Language,
     paging::{fingerprint, page, token},
+    status::status,
 };
+use crate::engine::{Directory, Failure, OfficeEntry};
 
 const PAGE_MAX: usize = 1_000;
 
@@ -37,6 +46,17 @@ impl OfficeService for Api {
         let server_time = self.server_time();
         Ok(Response::new(v1::ListOfficesResponse { offices, next_page_token, server_time }))
     }
+}
+
+/// The office of that id, with its number.
+pub(super) fn find<'a>(
+    directory: &'a Directory,
+    id: &str,
+    language: Language,
+) -> Result<(OfficeNumber, &'a Arc<OfficeEntry>), Status> {
+    // What is no slug is not sent back whole.
+    let named = || id.chars().take(SLUG_CHARS_MAX).collect();
+    directory.find(id).ok_or_else(|| status(Failure::OfficeNotFound(named()), language))
 }
 
 fn office(office: &Office) -> v1::Office {

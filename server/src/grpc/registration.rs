@@ -1,20 +1,26 @@
 //! `RegistrationService`.
 
 use kuota_api::v1::{
-    self, cancel_response, register_response, registration_service_server::RegistrationService,
+    self, cancel_response, register_batch_item, register_response,
+    registration_service_server::RegistrationService,
 };
 use kuota_domain::ids::{CallerNumber, RequestKey};
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::{self, timestamp},
+    convert::{self, Violations, timestamp},
+    language::Language,
     status::{refusal, status},
 };
-use crate::engine::{Answer, Failure, Granted};
+use crate::{
+    engine::{Answer, Failure, Granted},
+    limits::BATCH_ASKS_MAX,
+};
 
 /// Until there is authentication, every caller is the same one.
-const ANONYMOUS: CallerNumber = CallerNumber(0);
+pub(super) const ANONYMOUS: CallerNumber = CallerNumber(0);
 
 enum Outcome {
     Registration(v1::Registration),
@@ -23,11 +29,18 @@ enum Outcome {
 
 impl Api {
     /// Refusals are answers; every other failure is an error.
-    fn outcome(&self, answer: Answer, request: Option<RequestKey>) -> Result<Outcome, Status> {
+    fn outcome(
+        &self,
+        answer: Answer,
+        request: Option<RequestKey>,
+        language: Language,
+    ) -> Result<Outcome, Status> {
         match answer {
             Ok(granted) => Ok(Outcome::Registration(self.registration(&granted))),
-            Err(Failure::Refused(why)) => Ok(Outcome::Refusal(refusal(&why, self.engine.now(), request))),
-            Err(failure) => Err(status(failure)),
+            Err(Failure::Refused(why)) => {
+                Ok(Outcome::Refusal(refusal(&why, self.engine.now(), request, language)))
+            }
+            Err(failure) => Err(status(failure, language)),
         }
     }
 
@@ -47,10 +60,11 @@ impl RegistrationService for Api {
         &self,
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
+        let language = Language::of(request.metadata());
         let wish = convert::wish(request.into_inner(), ANONYMOUS)?;
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let answer = self.engine.register(wish).await;
-        let outcome = match self.outcome(answer, Some(key))? {
+        let outcome = match self.outcome(answer, Some(key), language)? {
             Outcome::Registration(registration) => register_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => register_response::Outcome::Refusal(refusal),
         };
@@ -58,12 +72,47 @@ impl RegistrationService for Api {
         Ok(Response::new(v1::RegisterResponse { outcome: Some(outcome), server_time }))
     }
 
+    async fn register_batch(
+        &self,
+        request: Request<v1::RegisterBatchRequest>,
+    ) -> Result<Response<v1::RegisterBatchResponse>, Status> {
+        let language = Language::of(request.metadata());
+        let requests = request.into_inner().requests;
+        check_size(requests.len())?;
+        let (mut items, mut keys, mut wishes) = (Vec::with_capacity(requests.len()), Vec::new(), Vec::new());
+        for request in requests {
+            let request_id = request.request_id.clone();
+            let outcome = match convert::wish(request, ANONYMOUS) {
+                Ok(wish) => {
+                    keys.push((items.len(), RequestKey { caller: wish.caller, id: wish.request_id }));
+                    wishes.push(wish);
+                    None
+                }
+                Err(status) => Some(error(&status)),
+            };
+            items.push(v1::RegisterBatchItem { request_id, outcome });
+        }
+        let answers = self.engine.register_batch(wishes).await;
+        for ((index, key), answer) in keys.into_iter().zip(answers) {
+            items[index].outcome = Some(match self.outcome(answer, Some(key), language) {
+                Ok(Outcome::Registration(registration)) => {
+                    register_batch_item::Outcome::Registration(registration)
+                }
+                Ok(Outcome::Refusal(refusal)) => register_batch_item::Outcome::Refusal(refusal),
+                Err(status) => error(&status),
+            });
+        }
+        let server_time = self.server_time();
+        Ok(Response::new(v1::RegisterBatchResponse { items, server_time }))
+    }
+
     async fn get_registration(
         &self,
         request: Request<v1::GetRegistrationRequest>,
     ) -> Result<Response<v1::GetRegistrationResponse>, Status> {
+        let language = Language::of(request.metadata());
         let key = convert::key(request.into_inner(), ANONYMOUS)?;
-        let found = self.engine.find(key).ok_or_else(|| status(Failure::RegistrationNotFound))?;
+        let found = self.engine.find(key).ok_or_else(|| status(Failure::RegistrationNotFound, language))?;
         let registration = Some(self.registration(&found));
         let server_time = self.server_time();
         Ok(Response::new(v1::GetRegistrationResponse { registration, server_time }))
@@ -73,14 +122,34 @@ impl RegistrationService for Api {
         &self,
         request: Request<v1::CancelRequest>,
     ) -> Result<Response<v1::CancelResponse>, Status> {
+        let language = Language::of(request.metadata());
         let request = request.into_inner();
         let id = convert::cancellation(&request)?;
         let answer = self.engine.cancel(id, ANONYMOUS, &request.reason).await;
-        let outcome = match self.outcome(answer, None)? {
+        let outcome = match self.outcome(answer, None, language)? {
             Outcome::Registration(registration) => cancel_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => cancel_response::Outcome::Refusal(refusal),
         };
         let server_time = self.server_time();
         Ok(Response::new(v1::CancelResponse { outcome: Some(outcome), server_time }))
     }
+}
+
+fn check_size(asks: usize) -> Result<(), Status> {
+    let mut violations = Violations::default();
+    if !(1..=BATCH_ASKS_MAX).contains(&asks) {
+        violations.add("requests", format!("1 to {BATCH_ASKS_MAX} asks are allowed; found {asks}"));
+    }
+    violations.check()
+}
+
+/// The status a single call would have failed with, as an item.
+fn error(status: &Status) -> register_batch_item::Outcome {
+    // Ours all carry google.rpc.Status in their details.
+    let detailed = tonic_types::pb::Status::decode(status.details()).unwrap_or_default();
+    register_batch_item::Outcome::Error(tonic_types::pb::Status {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details: detailed.details,
+    })
 }

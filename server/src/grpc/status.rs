@@ -1,13 +1,13 @@
-//! The one place where a failure becomes a gRPC status, and the one where a refusal gets its words.
+//! The one place where a failure becomes a gRPC status, and a refusal an answer.
 
 use std::{collections::HashMap, time::Duration};
 
 use kuota_api::v1;
-use kuota_domain::{ids::RequestKey, refusal::Refusal, slot::Lane, time::UnixMillis};
+use kuota_domain::{ids::RequestKey, ledger::Objection, refusal::Refusal, time::UnixMillis};
 use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use super::convert::timestamp;
+use super::{convert::timestamp, language::Language, words};
 use crate::engine::{Failure, retry_after};
 
 /// Domain of every ErrorInfo.
@@ -27,7 +27,30 @@ pub(super) fn invalid(violations: Vec<FieldViolation>) -> Status {
 }
 
 /// A failure that is no refusal. Never shows SQL, a path or Debug text.
-pub(super) fn status(failure: Failure) -> Status {
+pub(super) fn status(failure: Failure, language: Language) -> Status {
+    let localized = match language {
+        Language::English => None,
+        Language::Indonesian => Some(words::failure_in_indonesian(&failure)),
+    };
+    let (code, reason, message, retry, metadata) = anatomy(failure);
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+    if let Some(words) = localized {
+        details.set_localized_message(language.tag(), words);
+    }
+    if reason == "OPENING_IN_THE_PAST" {
+        details.set_bad_request(vec![FieldViolation::new("open_time", message.clone())]);
+    }
+    let Some(retry) = retry else { return Status::with_error_details(code, message, details) };
+    details.set_retry_info(Some(retry));
+    let mut status = Status::with_error_details(code, message, details);
+    let pushback = MetadataValue::from(u64::try_from(retry.as_millis()).unwrap_or(u64::MAX));
+    status.metadata_mut().insert("grpc-retry-pushback-ms", pushback);
+    status
+}
+
+type Anatomy = (Code, &'static str, String, Option<Duration>, HashMap<String, String>);
+
+fn anatomy(failure: Failure) -> Anatomy {
     match failure {
         Failure::OfficeNotFound(office) => {
             let metadata = HashMap::from([("office_id".to_owned(), office.clone())]);
@@ -59,6 +82,13 @@ pub(super) fn status(failure: Failure) -> Status {
         Failure::Stopping => {
             unavailable("STOPPING", "the server is going down; nothing was decided", RECOVERY_RETRY)
         }
+        Failure::TooManyWatchers => {
+            unavailable("TOO_MANY_WATCHERS", "as many watch as may; watch again later", RECOVERY_RETRY)
+        }
+        Failure::LogUnreadable => {
+            unavailable("LOG_UNREADABLE", "the log cannot be read back now", RECOVERY_RETRY)
+        }
+        Failure::Objected(objection) => objected(&objection),
         // Refusals are answers: `outcome` turns them into one before they come here.
         Failure::Refused(_) => {
             with_info(Code::Internal, "INTERNAL", "a refusal went astray".into(), HashMap::new())
@@ -66,28 +96,62 @@ pub(super) fn status(failure: Failure) -> Status {
     }
 }
 
-fn with_info(code: Code, reason: &str, message: String, metadata: HashMap<String, String>) -> Status {
-    Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, metadata))
+fn with_info(
+    code: Code,
+    reason: &'static str,
+    message: String,
+    metadata: HashMap<String, String>,
+) -> Anatomy {
+    (code, reason, message, None, metadata)
 }
 
-fn unavailable(reason: &str, message: &str, retry: Duration) -> Status {
-    let mut details = ErrorDetails::with_retry_info(Some(retry));
-    details.set_error_info(reason, DOMAIN, HashMap::new());
-    let mut status = Status::with_error_details(Code::Unavailable, message, details);
-    status.metadata_mut().insert(
-        "grpc-retry-pushback-ms",
-        MetadataValue::from(u64::try_from(retry.as_millis()).unwrap_or(u64::MAX)),
-    );
-    status
+fn unavailable(reason: &'static str, message: &str, retry: Duration) -> Anatomy {
+    (Code::Unavailable, reason, message.into(), Some(retry), HashMap::new())
+}
+
+fn objected(objection: &Objection) -> Anatomy {
+    let (code, reason) = match objection {
+        Objection::RequestReused => (Code::FailedPrecondition, "REQUEST_ID_REUSED"),
+        Objection::OfficeInUse { .. } => (Code::FailedPrecondition, "OFFICE_IN_USE"),
+        Objection::OfficeClosed(_) => (Code::FailedPrecondition, "OFFICE_CLOSED"),
+        Objection::NotScheduled(_) => (Code::FailedPrecondition, "NOT_SCHEDULED"),
+        Objection::PlacesNeeded(_) => (Code::FailedPrecondition, "PLACES_REQUIRED"),
+        Objection::AlreadyOpen(_) => (Code::FailedPrecondition, "ALREADY_OPEN"),
+        Objection::BookingClosed(_) => (Code::FailedPrecondition, "BOOKING_CLOSED"),
+        Objection::OpeningInThePast { .. } => (Code::InvalidArgument, "OPENING_IN_THE_PAST"),
+        Objection::TooManyPauses => (Code::ResourceExhausted, "TOO_MANY_PAUSES"),
+        Objection::Contradiction(_) => (Code::Internal, "INTERNAL"),
+    };
+    let metadata = match objection {
+        Objection::OfficeInUse { office, live } => HashMap::from([
+            ("office_id".to_owned(), office.to_string()),
+            ("live".to_owned(), live.to_string()),
+        ]),
+        Objection::OfficeClosed(office) => HashMap::from([("office_id".to_owned(), office.to_string())]),
+        Objection::NotScheduled(day)
+        | Objection::PlacesNeeded(day)
+        | Objection::AlreadyOpen(day)
+        | Objection::BookingClosed(day) => HashMap::from([("service_date".to_owned(), day.to_string())]),
+        Objection::RequestReused
+        | Objection::OpeningInThePast { .. }
+        | Objection::TooManyPauses
+        | Objection::Contradiction(_) => HashMap::new(),
+    };
+    with_info(code, reason, words::objection(objection), metadata)
 }
 
 /// The API's form of a refusal.
-pub(super) fn refusal(refusal: &Refusal, now: UnixMillis, request: Option<RequestKey>) -> v1::Refusal {
+pub(super) fn refusal(
+    refusal: &Refusal,
+    now: UnixMillis,
+    request: Option<RequestKey>,
+    language: Language,
+) -> v1::Refusal {
     let spread = request.map_or(0, |request| fold(request.id)) ^ now.0.cast_unsigned();
     let retry = retry_after(refusal, now, spread);
     let mut answer = v1::Refusal {
         reason: reason(refusal).into(),
-        message: message(refusal),
+        message: words::refusal(refusal, language),
         metadata: HashMap::new(),
         open_time: None,
         retry_after: retry.and_then(|retry| prost_types::Duration::try_from(retry).ok()),
@@ -104,7 +168,7 @@ pub(super) fn refusal(refusal: &Refusal, now: UnixMillis, request: Option<Reques
         Refusal::AlreadyRegistered { applicant } => say("applicant", applicant.to_string()),
         Refusal::NotAServiceDay { holiday: Some(name) } => say("holiday", name.to_string()),
         Refusal::BeyondHorizon { horizon } => say("horizon", horizon.to_string()),
-        Refusal::LaneNotOffered { offered } => say("offered", names(offered)),
+        Refusal::LaneNotOffered { offered } => say("offered", words::lanes(offered)),
         Refusal::NotOpenYet { open_at } => answer.open_time = Some(timestamp(*open_at)),
         Refusal::SoldOut | Refusal::Paused | Refusal::Busy | Refusal::NotAServiceDay { holiday: None } => {}
     }
@@ -133,32 +197,4 @@ const fn reason(refusal: &Refusal) -> v1::RefusalReason {
         Refusal::BeyondHorizon { .. } => v1::RefusalReason::BeyondHorizon,
         Refusal::LaneNotOffered { .. } => v1::RefusalReason::LaneNotOffered,
     }
-}
-
-fn message(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::SoldOut => "No place is left on this day.".into(),
-        Refusal::NotEnoughPlaces { available, asked } => {
-            format!("Only {available} of the {asked} places asked for are left on this day.")
-        }
-        Refusal::NotOpenYet { .. } => "Registration for this day has not opened yet.".into(),
-        Refusal::Closed { .. } => "Registration for this day has closed.".into(),
-        Refusal::Paused => "Registration is paused by the office.".into(),
-        Refusal::AlreadyRegistered { applicant } => {
-            format!("Applicant {applicant} (counted from 0) already has a registration.")
-        }
-        Refusal::Busy => "Many are asking for the last places; ask again shortly.".into(),
-        Refusal::NotAServiceDay { holiday: Some(name) } => {
-            format!("The office is closed on this day: {name}.")
-        }
-        Refusal::NotAServiceDay { holiday: None } => "The office does not serve on this weekday.".into(),
-        Refusal::BeyondHorizon { horizon } => {
-            format!("This day is not scheduled yet; the last scheduled day is {horizon}.")
-        }
-        Refusal::LaneNotOffered { offered } => format!("The office offers other lanes: {}.", names(offered)),
-    }
-}
-
-fn names(lanes: &[Lane]) -> String {
-    lanes.iter().map(|lane| lane.name()).collect::<Vec<_>>().join(", ")
 }

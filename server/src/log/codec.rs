@@ -7,11 +7,11 @@ use kuota_domain::{
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{LaneOffer, Office, OfficeKind},
     code::BookingCode,
-    event::{Actor, Change, Event, Release, Times},
+    event::{Actor, Change, CommandMark, Event, Override, Release, Times},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug, TrancheNumber},
     nik::ApplicantKey,
     registration::{Applicant, Registration, RegistrationState},
-    slot::{Lane, SlotKey},
+    slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
 use prost::Message as _;
@@ -77,6 +77,26 @@ fn encode_change(change: &Change) -> Body {
             service_weekdays: rule.service_weekdays.0.into(),
             weeks_ahead: rule.weeks_ahead.into(),
         }),
+        Change::OpeningRemoved(id) => Body::OpeningRemoved(stored::OpeningRemoved { id: id.to_string() }),
+        Change::CatalogApplied { digest, at_start } => {
+            Body::CatalogApplied(stored::CatalogApplied { digest: digest.to_vec(), at_start: *at_start })
+        }
+        Change::CommandCarriedOut(mark) => Body::CommandCarriedOut(stored::CommandCarriedOut {
+            request_id: mark.request.id.to_be_bytes().into(),
+            content: mark.content.0.to_vec(),
+            changes: mark.changes,
+            forget_before_ms: mark.forget_before.0,
+        }),
+        Change::OverrideSet { slot, set } => Body::OverrideSet(stored::OverrideSet {
+            slot: Some(encode_slot(*slot)),
+            places: set.places,
+            open_at_ms: set.open_at.map(|at| at.0),
+        }),
+        Change::OverrideCleared(slot) => {
+            Body::OverrideCleared(stored::OverrideCleared { slot: Some(encode_slot(*slot)) })
+        }
+        Change::Paused(scope) => Body::Paused(stored::Paused { scope: Some(encode_scope(*scope)) }),
+        Change::Resumed(scope) => Body::Resumed(stored::Resumed { scope: Some(encode_scope(*scope)) }),
         Change::OfficeDefined { number, office } => Body::OfficeDefined(encode_office(*number, office)),
         Change::OfficeClosed(number) => Body::OfficeClosed(stored::OfficeClosed { number: number.0 }),
         Change::TrancheReleased(release) => Body::TrancheReleased(stored::TrancheReleased {
@@ -88,17 +108,21 @@ fn encode_change(change: &Change) -> Body {
             close_at_ms: release.times.close_at.0,
             day_end_ms: release.times.day_end.0,
         }),
-        Change::TrancheChanged { tranche, places, times } => Body::TrancheChanged(stored::TrancheChanged {
-            tranche: tranche.0,
-            places: *places,
-            open_at_ms: times.open_at.0,
-            close_at_ms: times.close_at.0,
-            day_end_ms: times.day_end.0,
-        }),
-        Change::Granted(registration) => Body::Granted(encode_grant(registration)),
-        Change::Cancelled(id) => {
-            Body::Cancelled(stored::Cancelled { registration_id: id.0.to_be_bytes().into() })
+        Change::TrancheChanged { tranche, slot, places, times } => {
+            Body::TrancheChanged(stored::TrancheChanged {
+                tranche: tranche.0,
+                slot: Some(encode_slot(*slot)),
+                places: *places,
+                open_at_ms: times.open_at.0,
+                close_at_ms: times.close_at.0,
+                day_end_ms: times.day_end.0,
+            })
         }
+        Change::Granted(registration) => Body::Granted(encode_grant(registration)),
+        Change::Cancelled { id, slot } => Body::Cancelled(stored::Cancelled {
+            registration_id: id.0.to_be_bytes().into(),
+            slot: Some(encode_slot(*slot)),
+        }),
         Change::DayClosed { office, day, forget_at } => Body::DayClosed(stored::DayClosed {
             office: office.0,
             day: day.number(),
@@ -163,6 +187,14 @@ fn encode_slot(slot: SlotKey) -> stored::Slot {
     stored::Slot { office: slot.office.0, day: slot.day.number(), lane: lane_number(slot.lane) }
 }
 
+fn encode_scope(scope: Scope) -> stored::Scope {
+    stored::Scope {
+        office: scope.office.map(|office| office.0),
+        day: scope.day.map(ServiceDay::number),
+        lane: scope.lane.map(lane_number),
+    }
+}
+
 const fn lane_number(lane: Lane) -> u32 {
     match lane {
         Lane::Regular => 1,
@@ -204,6 +236,24 @@ fn decode_change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Cha
             service_weekdays: Weekdays(narrow(rule.service_weekdays, "service weekdays")?),
             weeks_ahead: narrow(rule.weeks_ahead, "weeks ahead")?,
         }),
+        Body::OpeningRemoved(removed) => Change::OpeningRemoved(slug(&removed.id)?),
+        Body::CatalogApplied(applied) => Change::CatalogApplied {
+            digest: bytes(&applied.digest, "catalogue digest")?,
+            at_start: applied.at_start,
+        },
+        Body::CommandCarriedOut(mark) => Change::CommandCarriedOut(CommandMark {
+            request: RequestKey { caller, id: uuid(&mark.request_id, "request id")? },
+            content: ContentHash(bytes(&mark.content, "content hash")?),
+            changes: mark.changes,
+            forget_before: UnixMillis(mark.forget_before_ms),
+        }),
+        Body::OverrideSet(set) => Change::OverrideSet {
+            slot: decode_slot(set.slot)?,
+            set: Override { places: set.places, open_at: set.open_at_ms.map(UnixMillis) },
+        },
+        Body::OverrideCleared(cleared) => Change::OverrideCleared(decode_slot(cleared.slot)?),
+        Body::Paused(paused) => Change::Paused(decode_scope(paused.scope)?),
+        Body::Resumed(resumed) => Change::Resumed(decode_scope(resumed.scope)?),
         Body::OfficeDefined(defined) => {
             let number = OfficeNumber(defined.number);
             Change::OfficeDefined { number, office: Arc::new(decode_office(defined)?) }
@@ -218,13 +268,15 @@ fn decode_change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Cha
         }),
         Body::TrancheChanged(changed) => Change::TrancheChanged {
             tranche: TrancheNumber(changed.tranche),
+            slot: decode_slot(changed.slot)?,
             places: changed.places,
             times: times(changed.open_at_ms, changed.close_at_ms, changed.day_end_ms),
         },
         Body::Granted(granted) => Change::Granted(Arc::new(decode_grant(granted, caller, at)?)),
-        Body::Cancelled(cancelled) => {
-            Change::Cancelled(RegistrationId(uuid(&cancelled.registration_id, "registration id")?))
-        }
+        Body::Cancelled(cancelled) => Change::Cancelled {
+            id: RegistrationId(uuid(&cancelled.registration_id, "registration id")?),
+            slot: decode_slot(cancelled.slot)?,
+        },
         Body::DayClosed(closed) => Change::DayClosed {
             office: OfficeNumber(closed.office),
             day: ServiceDay::from_number(closed.day),
@@ -292,6 +344,15 @@ fn decode_slot(slot: Option<stored::Slot>) -> Result<SlotKey, CodecError> {
     let slot = slot.ok_or(CodecError::Field("slot"))?;
     let (office, day) = (OfficeNumber(slot.office), ServiceDay::from_number(slot.day));
     Ok(SlotKey { office, day, lane: lane(slot.lane)? })
+}
+
+fn decode_scope(scope: Option<stored::Scope>) -> Result<Scope, CodecError> {
+    let scope = scope.ok_or(CodecError::Field("scope"))?;
+    Ok(Scope {
+        office: scope.office.map(OfficeNumber),
+        day: scope.day.map(ServiceDay::from_number),
+        lane: scope.lane.map(lane).transpose()?,
+    })
 }
 
 const fn times(open_at_ms: i64, close_at_ms: i64, day_end_ms: i64) -> Times {

@@ -12,7 +12,7 @@ pub use self::{
     chain::{Chain, ChainFault, GENESIS},
     codec::{CodecError, decode_events, encode_events},
     memory::MemoryLog,
-    sqlite::{LogOptions, SqliteLog, read_rows},
+    sqlite::{LogOptions, LogReader, SqliteLog, check_wal, read_rows},
     wal::WalReport,
 };
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params};
+use kuota_domain::time::UnixMillis;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig, params};
 
 use super::{AppendError, EventLog, ReadError, Row, WalReport, wal};
 
@@ -32,6 +33,10 @@ const SELECT: &str =
     "SELECT first_seq, last_seq, batch_id, prev_digest, digest, format, writer, now_ms, payload
     FROM batches WHERE first_seq > ?1 ORDER BY first_seq LIMIT ?2";
 const LAST_SEQ: &str = "SELECT coalesce((SELECT last_seq FROM batches ORDER BY first_seq DESC LIMIT 1), 0)";
+/// The first event of the row that holds an event, or 1.
+const SEEK: &str = "SELECT coalesce((SELECT first_seq FROM batches WHERE first_seq <= ?1 ORDER BY first_seq DESC LIMIT 1), 1)";
+/// First event and time of the first row that begins with an event or later.
+const ROW_AT: &str = "SELECT first_seq, now_ms FROM batches WHERE first_seq >= ?1 ORDER BY first_seq LIMIT 1";
 /// Rows read in one transaction: a long read would keep the WAL from being reset.
 const ROWS_PER_READ: u32 = 256;
 
@@ -143,11 +148,83 @@ pub fn read_rows(
     visit: &mut dyn FnMut(Row) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
     if is_idle {
-        let report = wal::inspect(path).map_err(|error| ReadError::Storage(error.to_string()))?;
-        if let Some(damage) = report.damage() {
-            return Err(ReadError::Damaged(damage));
+        check_wal(path)?;
+    }
+    read_all(&open_to_read(path)?, visit)
+}
+
+/// Looks at what SQLite would drop in silence, in a log nobody writes.
+///
+/// # Errors
+/// When it is more than an unfinished write.
+pub fn check_wal(path: &Path) -> Result<(), ReadError> {
+    let report = wal::inspect(path).map_err(|error| ReadError::Storage(error.to_string()))?;
+    report.damage().map_or(Ok(()), |damage| Err(ReadError::Damaged(damage)))
+}
+
+/// Reads a log back in pieces while its writer goes on.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    path: PathBuf,
+}
+
+impl LogReader {
+    /// Of the log in a file.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Visits rows that end after event `after` and are not older than `from`, in order, until `visit` says that it is
+    /// enough or `rows_max` were read. Says whether there may be more.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or `visit` fails.
+    pub fn read_after(
+        &self,
+        after: u64,
+        from: UnixMillis,
+        rows_max: usize,
+        visit: &mut dyn FnMut(Row) -> Result<bool, ReadError>,
+    ) -> Result<bool, ReadError> {
+        let connection = open_to_read(&self.path)?;
+        let sql = |error: rusqlite::Error| unreadable(&error);
+        let from_seq = first_seq_from(&connection, from).map_err(sql)?;
+        let mut seek = connection.prepare(SEEK).map_err(sql)?;
+        // The row that holds the next event may have begun before it.
+        let begins: i64 = seek.query_row([after.cast_signed() + 1], |row| row.get(0)).map_err(sql)?;
+        let mut select = connection.prepare(SELECT).map_err(sql)?;
+        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![begins.max(from_seq) - 1, limit]).map_err(sql)?;
+        let mut read = 0;
+        while let Some(row) = rows.next().map_err(sql)? {
+            read += 1;
+            if !visit(row_of(row).map_err(sql)?)? {
+                return Ok(false);
+            }
+        }
+        Ok(read == rows_max)
+    }
+}
+
+/// The first event of the first row that is not older than an instant; times grow with the numbers.
+fn first_seq_from(connection: &Connection, from: UnixMillis) -> rusqlite::Result<i64> {
+    let last: i64 = connection.query_row(LAST_SEQ, [], |row| row.get(0))?;
+    let mut at = connection.prepare(ROW_AT)?;
+    let (mut low, mut high) = (1, last + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let row =
+            at.query_row([middle], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).optional()?;
+        match row {
+            Some((first, now_ms)) if now_ms < from.0 => low = first.max(middle) + 1,
+            Some(_) | None => high = middle,
         }
     }
+    Ok(low)
+}
+
+fn open_to_read(path: &Path) -> Result<Connection, ReadError> {
     // A reader of a WAL database needs its shared memory, and so write access to the directory.
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| unreadable(&error))?;
@@ -160,7 +237,7 @@ pub fn read_rows(
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(|error| unreadable(&error))?;
     recognise(&connection)?;
-    read_all(&connection, visit)
+    Ok(connection)
 }
 
 fn empty_wal(connection: &Connection) -> rusqlite::Result<()> {

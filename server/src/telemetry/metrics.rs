@@ -19,6 +19,9 @@ const PERMITS_OUT: &str = "kuota_permits_out";
 const STANDBYS: &str = "kuota_standbys";
 const REGISTRATIONS: &str = "kuota_registrations";
 const LIVE_APPLICANTS: &str = "kuota_live_applicants";
+const WATCHERS: &str = "kuota_watchers";
+const PAUSES: &str = "kuota_pauses";
+const OVERRIDES: &str = "kuota_overrides";
 const QUEUE_DEPTH: &str = "kuota_ledger_queue_depth";
 const QUEUE_WAIT: &str = "kuota_ledger_wait_seconds";
 const ROUND_COMMANDS: &str = "kuota_ledger_round_commands";
@@ -34,7 +37,7 @@ const RPC_STARTED: &str = "grpc_server_started_total";
 const RPC_HANDLED: &str = "grpc_server_handled_total";
 const RPC_HANDLING: &str = "grpc_server_handling_seconds";
 
-const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
+const DESCRIPTIONS: [(&str, Unit, &str); 25] = [
     (GRANTS, Unit::Count, "Registrations granted, by lane"),
     (CANCELLATIONS, Unit::Count, "Registrations cancelled, by lane"),
     (REFUSALS, Unit::Count, "Refusals, by reason"),
@@ -43,6 +46,9 @@ const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
     (STANDBYS, Unit::Count, "Asks that wait for the ledger without a permit"),
     (REGISTRATIONS, Unit::Count, "Registrations in memory"),
     (LIVE_APPLICANTS, Unit::Count, "Applicants with a live registration"),
+    (WATCHERS, Unit::Count, "Watches of availability under way"),
+    (PAUSES, Unit::Count, "Pauses in force"),
+    (OVERRIDES, Unit::Count, "Slots with a quota or an opening above the catalogue"),
     (QUEUE_DEPTH, Unit::Count, "Orders that wait for the ledger"),
     (QUEUE_WAIT, Unit::Seconds, "Time an ask waited for the ledger"),
     (ROUND_COMMANDS, Unit::Count, "Commands decided in one go"),
@@ -56,7 +62,7 @@ const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
     (BUILD, Unit::Count, "Always 1, with the version"),
     (RPC_STARTED, Unit::Count, "RPCs started"),
     (RPC_HANDLED, Unit::Count, "RPCs completed, by status code"),
-    (RPC_HANDLING, Unit::Seconds, "Time from an RPC's head to its response's head"),
+    (RPC_HANDLING, Unit::Seconds, "Time from an RPC's head to its response's head; of a stream, to its end"),
 ];
 
 const SECONDS: [f64; 14] =
@@ -121,6 +127,12 @@ pub struct Gauges {
     pub registrations: usize,
     /// Applicants with a live one.
     pub live_applicants: usize,
+    /// Watches under way.
+    pub watchers: usize,
+    /// Pauses in force.
+    pub pauses: usize,
+    /// Slots with something above the catalogue.
+    pub overrides: usize,
     /// Orders that wait.
     pub queue_depth: usize,
     /// Wall clock against monotonic clock.
@@ -233,8 +245,8 @@ impl Metrics {
 
     /// Handles of one RPC method; build them once.
     #[must_use]
-    pub fn call(&self, service: &'static str, method: &'static str) -> CallMetrics {
-        let labels = [("grpc_type", "unary"), ("grpc_service", service), ("grpc_method", method)];
+    pub fn call(&self, kind: &'static str, service: &'static str, method: &'static str) -> CallMetrics {
+        let labels = [("grpc_type", kind), ("grpc_service", service), ("grpc_method", method)];
         with_local_recorder(&self.recorder, || CallMetrics {
             started: counter!(RPC_STARTED, &labels),
             handled: CODES.map(|code| {
@@ -263,6 +275,9 @@ impl Metrics {
             gauge!(STANDBYS).set(float(gauges.standbys));
             gauge!(REGISTRATIONS).set(float(gauges.registrations));
             gauge!(LIVE_APPLICANTS).set(float(gauges.live_applicants));
+            gauge!(WATCHERS).set(float(gauges.watchers));
+            gauge!(PAUSES).set(float(gauges.pauses));
+            gauge!(OVERRIDES).set(float(gauges.overrides));
             gauge!(CLOCK_DRIFT).set(seconds(gauges.clock_drift_ms));
             gauge!(NEXT_OPENING).set(gauges.next_opening_ms.map_or(f64::NAN, seconds));
         });

@@ -38,6 +38,7 @@ pub(crate) struct Friday {
     data: Option<Arc<TempDir>>,
     log_size_max_bytes: Option<u64>,
     catalog: Option<CatalogSource>,
+    watchers_max: usize,
 }
 
 impl Friday {
@@ -55,6 +56,7 @@ impl Friday {
             data: None,
             log_size_max_bytes: None,
             catalog: None,
+            watchers_max: 4_096,
         }
     }
 
@@ -93,6 +95,11 @@ impl Friday {
         self
     }
 
+    pub(crate) fn watchers_max(mut self, most: usize) -> Self {
+        self.watchers_max = most;
+        self
+    }
+
     pub(crate) async fn start(self) -> Server {
         let data = self.data.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let text = catalog(&self.offices);
@@ -108,6 +115,7 @@ impl Friday {
             log_size_max_bytes: self.log_size_max_bytes,
             log_format: LogFormat::Human,
             log_level: "info".into(),
+            watchers_max: self.watchers_max,
             demo: self.demo,
             insecure: false,
         };

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{DayState, Ledger, LogIdentity, OfficeState, Places, Timer, Undo};
+use super::{CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Places, Timer, Undo};
 use crate::{
     calendar::ServiceDay,
     catalog::Office,
-    event::{Change, Event, Release, Times},
+    event::{Change, CommandMark, Event, Override, Release, Times},
     ids::{OfficeNumber, RegistrationId, TrancheNumber},
     registration::{Registration, RegistrationState},
-    slot::SlotKey,
+    slot::{Scope, SlotKey},
     time::UnixMillis,
 };
 
@@ -40,6 +40,12 @@ pub enum Misfit {
     /// The queue has a gap.
     #[error("a queue number does not follow the one before it")]
     QueueNumber,
+    /// A grant while an operator holds the slot.
+    #[error("a grant comes while its slot is paused")]
+    Paused,
+    /// An opening rule that is not there, or an operator's write carried out twice.
+    #[error("an operator's change does not fit what was there before it")]
+    Operator,
     /// No such registration, or not in that state.
     #[error("a registration that does not exist, or is not confirmed, is cancelled")]
     Registration,
@@ -70,6 +76,25 @@ impl Ledger {
                 self.journal.note(Undo::Opening(rule.id.clone(), before));
                 self.plan_anew();
             }
+            Change::OpeningRemoved(id) => {
+                let before = self.openings.remove(id).ok_or(Misfit::Operator)?;
+                self.journal.note(Undo::Opening(id.clone(), Some(before)));
+                self.plan_anew();
+            }
+            Change::CatalogApplied { digest, at_start } => {
+                if *at_start {
+                    let before = self.catalog_at_start.replace(*digest);
+                    self.journal.note(Undo::CatalogAtStart(before));
+                }
+            }
+            Change::CommandCarriedOut(mark) => self.note_command(mark, event.at)?,
+            Change::OverrideSet { slot, set } => self.set_override(*slot, Some(*set))?,
+            Change::OverrideCleared(slot) => self.set_override(*slot, None)?,
+            Change::Paused(scope) => self.pause(*scope, event)?,
+            Change::Resumed(scope) => {
+                let before = self.pauses.remove(scope).ok_or(Misfit::Operator)?;
+                self.journal.note(Undo::Pause(*scope, Some(before)));
+            }
             Change::OfficeDefined { number, office } => self.define_office(*number, office)?,
             Change::OfficeClosed(number) => {
                 self.keep_office(*number)?;
@@ -77,11 +102,11 @@ impl Ledger {
                 self.plan_anew();
             }
             Change::TrancheReleased(release) => self.release(release)?,
-            Change::TrancheChanged { tranche, places, times } => {
-                self.change_tranche(*tranche, *places, *times)?;
+            Change::TrancheChanged { tranche, slot, places, times } => {
+                self.change_tranche((*tranche, *slot), *places, *times)?;
             }
             Change::Granted(registration) => self.grant(registration, event.at)?,
-            Change::Cancelled(id) => self.cancel(*id, event)?,
+            Change::Cancelled { id, slot } => self.cancel((*id, *slot), event)?,
             Change::DayClosed { office, day, forget_at } => self.close_day(*office, *day, *forget_at)?,
             Change::DayForgotten { office, day } => self.forget_day(*office, *day)?,
         }
@@ -119,6 +144,46 @@ impl Ledger {
         if self.timers.remove(&(at, timer)) {
             self.journal.note(Undo::TimerCleared(at, timer));
         }
+    }
+
+    fn note_command(&mut self, mark: &CommandMark, at: UnixMillis) -> Result<(), Misfit> {
+        let journal = &mut self.journal;
+        self.commands.retain(|request, record| {
+            let keep = record.at >= mark.forget_before;
+            if !keep {
+                journal.note(Undo::Command(*request, Some(*record)));
+            }
+            keep
+        });
+        let record = CommandRecord { content: mark.content, at, changes: mark.changes };
+        if self.commands.insert(mark.request, record).is_some() {
+            return Err(Misfit::Operator);
+        }
+        self.journal.note(Undo::Command(mark.request, None));
+        Ok(())
+    }
+
+    fn set_override(&mut self, slot: SlotKey, set: Option<Override>) -> Result<(), Misfit> {
+        if slot.office.index() >= self.offices.len() {
+            return Err(Misfit::Office(slot.office.0));
+        }
+        let before = match set {
+            Some(set) => self.overrides.insert(slot, set),
+            None => Some(self.overrides.remove(&slot).ok_or(Misfit::Operator)?),
+        };
+        self.journal.note(Undo::Override(slot, before));
+        self.plan_office_anew(slot.office);
+        Ok(())
+    }
+
+    fn pause(&mut self, scope: Scope, event: &Event) -> Result<(), Misfit> {
+        if scope.office.is_some_and(|office| office.index() >= self.offices.len()) {
+            return Err(Misfit::Operator);
+        }
+        let (since, actor) = (event.at, event.actor.subject.clone());
+        let before = self.pauses.insert(scope, Pause { since, actor, reason: event.reason.clone() });
+        self.journal.note(Undo::Pause(scope, before));
+        Ok(())
     }
 
     fn define_office(&mut self, number: OfficeNumber, office: &Arc<Office>) -> Result<(), Misfit> {
@@ -161,9 +226,16 @@ impl Ledger {
         self.set_day_times(slot, times)
     }
 
-    fn change_tranche(&mut self, tranche: TrancheNumber, capacity: u32, times: Times) -> Result<(), Misfit> {
+    fn change_tranche(
+        &mut self,
+        (tranche, slot): (TrancheNumber, SlotKey),
+        capacity: u32,
+        times: Times,
+    ) -> Result<(), Misfit> {
         let misfit = Misfit::Tranche(tranche.0);
-        let slot = self.slot_of_tranche(tranche).ok_or(misfit.clone())?;
+        if self.slot_of_tranche(tranche) != Some(slot) {
+            return Err(misfit);
+        }
         self.keep_day(slot.office, slot.day);
         let places = self.places_mut(slot).ok_or(misfit)?;
         (places.capacity, places.open_at) = (capacity, times.open_at);
@@ -188,6 +260,9 @@ impl Ledger {
 
     fn grant(&mut self, registration: &Arc<Registration>, at: UnixMillis) -> Result<(), Misfit> {
         let slot = registration.slot;
+        if self.is_paused(slot) {
+            return Err(Misfit::Paused);
+        }
         let places = self.places_mut(slot).ok_or(Misfit::Day(slot.day))?;
         let taken_before = places.taken;
         // INV-1, INV-6: a log that says otherwise is not believed.
@@ -229,9 +304,9 @@ impl Ledger {
         Ok(())
     }
 
-    fn cancel(&mut self, id: RegistrationId, event: &Event) -> Result<(), Misfit> {
+    fn cancel(&mut self, (id, slot): (RegistrationId, SlotKey), event: &Event) -> Result<(), Misfit> {
         let before = self.registrations.get(&id).ok_or(Misfit::Registration)?.clone();
-        if before.state != RegistrationState::Confirmed {
+        if before.state != RegistrationState::Confirmed || before.slot != slot {
             return Err(Misfit::Registration);
         }
         let cancelled = Registration {

@@ -1,10 +1,10 @@
 //! Bringing the ledger in line with a catalogue: what differs becomes changes; what is the same becomes nothing.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::Ledger;
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, Office},
     event::Change,
     ids::{OfficeId, OfficeNumber},
 };
@@ -15,7 +15,8 @@ pub enum CatalogConflict {
     /// An office with live registrations is missing.
     #[error(
         "office `{office}` is missing from the catalogue but has {live} live registrations; keep it until its last \
-         service day has passed, with places = 0 if it shall give out no more"
+         service day has passed, with places = 0 if it shall give out no more, or close it with `kuota admin catalog \
+         apply --close-offices`"
     )]
     OfficeInUse {
         /// Which.
@@ -29,8 +30,8 @@ impl Ledger {
     /// What the catalogue changes. Places follow when the schedule is looked at next.
     ///
     /// # Errors
-    /// When an office with live registrations is missing from it.
-    pub fn reconcile(&self, catalog: &Catalog) -> Result<Vec<Change>, CatalogConflict> {
+    /// When an office with live registrations is missing from it, unless `close_offices`.
+    pub fn reconcile(&self, catalog: &Catalog, close_offices: bool) -> Result<Vec<Change>, CatalogConflict> {
         let mut changes = Vec::new();
         if *self.holidays != catalog.holidays {
             changes.push(Change::HolidaysDefined(Arc::new(catalog.holidays.clone())));
@@ -52,17 +53,43 @@ impl Ledger {
                 changes.push(Change::OfficeDefined { number, office: Arc::new(office.clone()) });
             }
         }
+        let named: HashSet<&OfficeId> = catalog.offices.iter().map(|office| &office.id).collect();
         for (number, state) in (0..).map(OfficeNumber).zip(&self.offices).filter(|(_, state)| state.open) {
-            if catalog.offices.iter().any(|office| office.id == state.office.id) {
+            if named.contains(&state.office.id) {
                 continue;
             }
             let live = self.live_at(number);
-            if live > 0 {
+            if live > 0 && !close_offices {
                 return Err(CatalogConflict::OfficeInUse { office: state.office.id.clone(), live });
             }
             changes.push(Change::OfficeClosed(number));
         }
+        let removed = self.openings.keys().filter(|id| catalog.openings.iter().all(|rule| rule.id != **id));
+        changes.extend(removed.cloned().map(Change::OpeningRemoved));
         Ok(changes)
+    }
+
+    /// The catalogue in force: applied, it changes nothing.
+    #[must_use]
+    pub fn catalog(&self) -> Catalog {
+        let mut offices: Vec<Office> = Vec::new();
+        let open = self.offices().filter(|(_, open)| *open);
+        let mut rest: Vec<&Arc<Office>> = open.map(|(office, _)| office).collect();
+        // Parents before children, and otherwise as they came. A catalogue has no circles, so each round places some.
+        while !rest.is_empty() {
+            let waiting: HashSet<&OfficeId> = rest.iter().map(|office| &office.id).collect();
+            let is_ready =
+                |office: &&Arc<Office>| office.parent.as_ref().is_none_or(|parent| !waiting.contains(parent));
+            let (ready, later): (Vec<_>, Vec<_>) = rest.iter().copied().partition(is_ready);
+            let placed = if ready.is_empty() { &later } else { &ready };
+            offices.extend(placed.iter().map(|office| (***office).clone()));
+            rest = if ready.is_empty() { Vec::new() } else { later };
+        }
+        Catalog {
+            openings: self.openings.values().cloned().collect(),
+            holidays: (*self.holidays).clone(),
+            offices,
+        }
     }
 
     fn live_at(&self, number: OfficeNumber) -> usize {

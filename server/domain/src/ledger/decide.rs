@@ -138,7 +138,7 @@ impl Ledger {
                     at: now,
                     actor: Actor { caller: cancellation.caller, subject: Box::default() },
                     reason: cancellation.reason.clone(),
-                    change: Change::Cancelled(id),
+                    change: Change::Cancelled { id, slot },
                 }))
             }
         }

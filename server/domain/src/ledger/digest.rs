@@ -4,6 +4,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Ledger, OfficeState, Timer};
 use crate::{
+    calendar::{Holidays, WeeklyOpening},
+    catalog::{Catalog, Office},
     registration::{Registration, RegistrationState},
     slot::Lane,
 };
@@ -18,22 +20,13 @@ impl Ledger {
             sink.number(identity.format);
             sink.bytes(&identity.nik_key_check);
         }
-        sink.length(self.holidays.len());
-        for (day, name) in self.holidays.iter() {
-            sink.number(day.number());
-            sink.bytes(name.as_bytes());
-        }
+        holidays_into(&self.holidays, &mut sink);
         sink.length(self.openings.len());
-        for rule in self.openings.values() {
-            sink.bytes(rule.id.as_str().as_bytes());
-            sink.number(rule.weekday.index());
-            sink.number(rule.minute_of_day);
-            sink.number(rule.service_weekdays.0);
-            sink.number(rule.weeks_ahead);
-        }
+        self.openings.values().for_each(|rule| rule_into(rule, &mut sink));
         sink.length(self.offices.len());
         for state in &self.offices {
-            office_into(state, &mut sink);
+            office_into(&state.office, &mut sink);
+            days_into(state, &mut sink);
         }
         let mut registrations: Vec<_> = self.registrations.values().collect();
         registrations.sort_unstable_by_key(|registration| registration.id);
@@ -81,12 +74,71 @@ impl Ledger {
             sink.number(office.0);
             sink.number(day.number());
         }
+        self.operators_into(&mut sink);
+        sink.0.finalize().into()
+    }
+
+    fn operators_into(&self, sink: &mut Sink) {
+        sink.length(self.overrides.len());
+        for (slot, set) in &self.overrides {
+            sink.number(slot.office.0);
+            sink.number(slot.day.number());
+            sink.bytes(slot.lane.name().as_bytes());
+            sink.maybe(set.places.map(i64::from));
+            sink.maybe(set.open_at.map(|at| at.0));
+        }
+        sink.length(self.pauses.len());
+        for (scope, pause) in &self.pauses {
+            sink.maybe(scope.office.map(|office| office.0.into()));
+            sink.maybe(scope.day.map(|day| day.number().into()));
+            sink.bytes(scope.lane.map_or("", Lane::name).as_bytes());
+            sink.number(pause.since.0);
+            sink.bytes(pause.actor.as_bytes());
+            sink.bytes(pause.reason.as_bytes());
+        }
+        sink.length(self.commands.len());
+        for (request, record) in &self.commands {
+            sink.number(request.caller.0);
+            sink.bytes(&request.id.to_be_bytes());
+            sink.bytes(&record.content.0);
+            sink.number(record.at.0);
+            sink.number(record.changes);
+        }
+        sink.bytes(self.catalog_at_start.as_ref().map_or(&[], |digest| digest.as_slice()));
+    }
+}
+
+impl Catalog {
+    /// SHA-256 over everything a catalogue says.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut sink = Sink(Sha256::new());
+        holidays_into(&self.holidays, &mut sink);
+        sink.length(self.openings.len());
+        self.openings.iter().for_each(|rule| rule_into(rule, &mut sink));
+        sink.length(self.offices.len());
+        self.offices.iter().for_each(|office| office_into(office, &mut sink));
         sink.0.finalize().into()
     }
 }
 
-fn office_into(state: &OfficeState, sink: &mut Sink) {
-    let office = &state.office;
+fn holidays_into(holidays: &Holidays, sink: &mut Sink) {
+    sink.length(holidays.len());
+    for (day, name) in holidays {
+        sink.number(day.number());
+        sink.bytes(name.as_bytes());
+    }
+}
+
+fn rule_into(rule: &WeeklyOpening, sink: &mut Sink) {
+    sink.bytes(rule.id.as_str().as_bytes());
+    sink.number(rule.weekday.index());
+    sink.number(rule.minute_of_day);
+    sink.number(rule.service_weekdays.0);
+    sink.number(rule.weeks_ahead);
+}
+
+fn office_into(office: &Office, sink: &mut Sink) {
     sink.bytes(office.id.as_str().as_bytes());
     sink.bytes(office.name.as_bytes());
     sink.bytes(office.kind.name().as_bytes());
@@ -102,6 +154,9 @@ fn office_into(state: &OfficeState, sink: &mut Sink) {
         sink.number(offer.places);
         sink.bytes(offer.source.as_bytes());
     }
+}
+
+fn days_into(state: &OfficeState, sink: &mut Sink) {
     sink.number(u8::from(state.open));
     sink.length(state.days.len());
     for (day, at) in &state.days {
@@ -162,6 +217,12 @@ impl Sink {
 
     fn length(&mut self, length: usize) {
         self.number(i64::try_from(length).unwrap_or(i64::MAX));
+    }
+
+    /// Something that may be absent.
+    fn maybe(&mut self, number: Option<i64>) {
+        self.number(u8::from(number.is_some()));
+        self.number(number.unwrap_or(0));
     }
 
     fn number(&mut self, number: impl Into<i64>) {

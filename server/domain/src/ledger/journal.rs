@@ -3,14 +3,15 @@
 
 use std::{mem, sync::Arc};
 
-use super::{DayState, Ledger, LogIdentity, OfficeState, Timer};
+use super::{CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Timer};
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     code::BookingCode,
+    event::Override,
     ids::{OfficeNumber, OpeningId, RegistrationId, RequestKey},
     nik::ApplicantKey,
     registration::Registration,
-    slot::SlotKey,
+    slot::{Scope, SlotKey},
     time::UnixMillis,
 };
 
@@ -32,6 +33,10 @@ pub(super) enum Undo {
     Code(BookingCode, Option<RegistrationId>),
     TimerSet(UnixMillis, Timer),
     TimerCleared(UnixMillis, Timer),
+    Override(SlotKey, Option<Override>),
+    Pause(Scope, Option<Pause>),
+    Command(RequestKey, Option<CommandRecord>),
+    CatalogAtStart(Option<[u8; 32]>),
 }
 
 /// Steps back for the batch under way, and for the one that is being committed.
@@ -71,6 +76,20 @@ impl Ledger {
         assert!(!self.journal.is_sealed, "one batch at a time is on its way to the log");
         mem::swap(&mut self.journal.current, &mut self.journal.sealed);
         self.journal.is_sealed = true;
+    }
+
+    /// How far the batch under way has come.
+    pub(super) fn savepoint(&self) -> usize {
+        self.journal.current.len()
+    }
+
+    /// Undoes what was applied since.
+    pub(super) fn undo_to(&mut self, savepoint: usize) {
+        while self.journal.current.len() > savepoint
+            && let Some(undo) = self.journal.current.pop()
+        {
+            self.undo(undo);
+        }
     }
 
     /// The sealed batch is in the log.
@@ -130,6 +149,10 @@ impl Ledger {
             Undo::TimerCleared(at, timer) => {
                 self.timers.insert((at, timer));
             }
+            Undo::Override(slot, before) => restore_ordered(&mut self.overrides, slot, before),
+            Undo::Pause(scope, before) => restore_ordered(&mut self.pauses, scope, before),
+            Undo::Command(request, before) => restore_ordered(&mut self.commands, request, before),
+            Undo::CatalogAtStart(before) => self.catalog_at_start = before,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! not committed yet; the journal undoes them when a commit fails. What callers may see is published elsewhere, and
 //! only after the commit.
 
+mod administer;
 mod apply;
 mod catalogue;
 mod decide;
@@ -17,6 +18,7 @@ use hashbrown::HashMap;
 
 use self::journal::{Journal, Undo};
 pub use self::{
+    administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
     apply::Misfit,
     catalogue::CatalogConflict,
     decide::{Cancellation, Command, Decision, Rejection},
@@ -25,12 +27,12 @@ use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     code::BookingCode,
-    event::Times,
+    event::{Override, Times},
     gate::Figures,
-    ids::{OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
+    ids::{ContentHash, OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     nik::ApplicantKey,
     registration::Registration,
-    slot::{Lane, SlotKey},
+    slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
 
@@ -61,9 +63,38 @@ pub struct Ledger {
     live: HashMap<ApplicantKey, RegistrationId>,
     codes: HashMap<BookingCode, RegistrationId>,
     timers: BTreeSet<(UnixMillis, Timer)>,
+    /// The layer above the catalogue: only operators write it, and only they take it back.
+    overrides: BTreeMap<SlotKey, Override>,
+    pauses: BTreeMap<Scope, Pause>,
+    /// Operators' writes, by which their repeats are recognised.
+    commands: BTreeMap<RequestKey, CommandRecord>,
+    /// Digest of the catalogue that was named at the start, as last applied.
+    catalog_at_start: Option<[u8; 32]>,
     journal: Journal,
     /// When the schedule of some office must be looked at again. Not part of the state: replay never plans.
     next_plan: UnixMillis,
+}
+
+/// A pause in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// Since when.
+    pub since: UnixMillis,
+    /// Who set it.
+    pub actor: Box<str>,
+    /// Why.
+    pub reason: Box<str>,
+}
+
+/// An operator's write that was carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CommandRecord {
+    /// Hash of what was asked.
+    pub content: ContentHash,
+    /// When it was carried out.
+    pub at: UnixMillis,
+    /// Events it caused.
+    pub changes: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -128,6 +159,10 @@ impl Default for Ledger {
             live: HashMap::new(),
             codes: HashMap::new(),
             timers: BTreeSet::new(),
+            overrides: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            catalog_at_start: None,
             journal: Journal::default(),
             next_plan: UnixMillis::MIN,
         }
@@ -176,10 +211,34 @@ impl Ledger {
         Some(Figures {
             capacity: places.capacity,
             free: places.capacity.saturating_sub(places.taken),
-            paused: false,
+            paused: self.is_paused(slot),
             open_at: places.open_at,
             close_at: day.close_at,
         })
+    }
+
+    /// Whether an operator holds a slot.
+    #[must_use]
+    pub fn is_paused(&self, slot: SlotKey) -> bool {
+        self.pauses.keys().any(|scope| scope.covers(slot))
+    }
+
+    /// Pauses in force.
+    #[must_use]
+    pub const fn pauses(&self) -> &BTreeMap<Scope, Pause> {
+        &self.pauses
+    }
+
+    /// What operators set above the catalogue.
+    #[must_use]
+    pub const fn overrides(&self) -> &BTreeMap<SlotKey, Override> {
+        &self.overrides
+    }
+
+    /// Digest of the catalogue that was named at the start, as last applied.
+    #[must_use]
+    pub const fn catalog_at_start(&self) -> Option<[u8; 32]> {
+        self.catalog_at_start
     }
 
     /// A registration by id.

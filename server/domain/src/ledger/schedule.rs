@@ -2,9 +2,9 @@
 
 use super::{Ledger, Timer};
 use crate::{
-    calendar::ServiceDay,
+    calendar::{ServiceDay, Zone},
     catalog::Office,
-    event::{Change, Release, Times},
+    event::{Change, Override, Release, Times},
     ids::{OfficeNumber, TrancheNumber},
     limits::{DEMO_SEARCH_DAYS, DUE_EVENTS_PER_BATCH_MAX, OFFICES_PLANNED_MAX, REPEATS_KEPT_DAYS},
     slot::{Lane, SlotKey},
@@ -30,10 +30,41 @@ impl Ledger {
             .take(DUE_EVENTS_PER_BATCH_MAX)
             .map(timer_change)
             .collect();
-        if now >= self.next_plan && changes.is_empty() {
-            self.plan_offices(now, &mut changes);
+        if changes.is_empty() {
+            changes = self.plan(now);
         }
         changes
+    }
+
+    /// What rules, catalogue and overrides ask for and is not there yet; bounded like [`Ledger::due`].
+    pub(super) fn plan(&mut self, now: UnixMillis) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if now >= self.next_plan {
+            self.plan_offices(now, &mut changes);
+            self.end_past_pauses(now, &mut changes);
+        }
+        changes
+    }
+
+    /// How far schedules have been looked at.
+    pub(super) fn planning(&self) -> (UnixMillis, Vec<UnixMillis>) {
+        (self.next_plan, self.offices.iter().map(|office| office.planned_until).collect())
+    }
+
+    /// Takes back what looking at schedules in a rehearsal left behind.
+    pub(super) fn restore_planning(&mut self, (next_plan, planned): &(UnixMillis, Vec<UnixMillis>)) {
+        self.next_plan = *next_plan;
+        for (office, planned_until) in self.offices.iter_mut().zip(planned) {
+            office.planned_until = *planned_until;
+        }
+    }
+
+    /// Has one office's schedule looked at again.
+    pub(super) fn plan_office_anew(&mut self, number: OfficeNumber) {
+        self.next_plan = UnixMillis::MIN;
+        if let Some(office) = self.offices.get_mut(number.index()) {
+            office.planned_until = UnixMillis::MIN;
+        }
     }
 
     /// Has every office's schedule looked at again.
@@ -76,43 +107,76 @@ impl Ledger {
         let (office, rule) = (&state.office, self.rule_of(&state.office));
         let today = ServiceDay::at(now, &office.zone);
         let horizon = rule.map_or(today, |rule| rule.horizon(today));
-        let last = state.days.keys().next_back().copied().unwrap_or(today).max(horizon);
+        let overrides = || self.overrides_of(number);
+        let last_set = overrides().next_back().map_or(today, |(slot, _)| slot.day);
+        let last_known = state.days.keys().next_back().copied().unwrap_or(today);
+        let last = last_known.max(last_set).max(horizon);
+        // An override of a day that is over has nothing to say any more.
+        let past = overrides().filter(|(slot, _)| slot.day < today && !self.is_bookable(*slot));
+        changes.extend(past.map(|(slot, _)| Change::OverrideCleared(slot)));
         for day in (today.number()..=last.number()).map(ServiceDay::from_number) {
             let known = state.days.get(&day);
             let rule =
                 rule.filter(|rule| state.open && rule.covers(day) && !self.holidays.contains_key(&day));
-            if known.is_some_and(|known| known.closed)
-                || (known.is_none() && (rule.is_none() || day > horizon))
-            {
+            if known.is_some_and(|known| known.closed) {
                 continue;
             }
-            let opens = rule.map_or(UnixMillis::MAX, |rule| rule.open_at(day, &office.zone));
+            let by_rule = rule.map(|rule| rule.open_at(day, &office.zone));
             for lane in Lane::ALL {
-                let wanted = office.offer(lane).filter(|_| rule.is_some()).map_or(0, |offer| offer.places);
                 let slot = SlotKey { office: number, day, lane };
+                let set = self.overrides.get(&slot).copied().unwrap_or_default();
+                let by_catalog =
+                    office.offer(lane).filter(|_| rule.is_some()).map_or(0, |offer| offer.places);
+                let wanted = if state.open { set.places.unwrap_or(by_catalog) } else { 0 };
+                let opens = set.open_at.or(by_rule);
                 match known.and_then(|known| Some((known, known.lanes[lane.index()]?))) {
                     Some((known, places)) => {
                         // The opening of an opened tranche never changes, nor does one move without places.
                         let fixed = places.open_at <= now || wanted == 0;
-                        let open_at = if fixed { places.open_at } else { opens };
+                        let open_at = opens.filter(|_| !fixed).unwrap_or(places.open_at);
                         let times = times_of(office, day, open_at);
                         let found =
                             Times { open_at: places.open_at, close_at: known.close_at, day_end: known.end };
                         if (places.capacity, found) != (wanted, times) {
                             changes.push(Change::TrancheChanged {
                                 tranche: places.tranche,
+                                slot,
                                 places: wanted,
                                 times,
                             });
                         }
                     }
-                    None if wanted > 0 && day <= horizon => {
-                        self.push_release(office, (slot, wanted, opens), now, (changes, releases));
+                    None => {
+                        let is_due = wanted > 0 && (day <= horizon || set.open_at.is_some());
+                        if let Some(opens) = opens.filter(|_| is_due) {
+                            self.push_release(office, (slot, wanted, opens), now, (changes, releases));
+                        }
                     }
-                    None => {}
                 }
             }
         }
+    }
+
+    /// Whether the day of a slot is scheduled, and not over.
+    fn is_bookable(&self, slot: SlotKey) -> bool {
+        self.day(slot.office, slot.day).is_some_and(|day| !day.closed)
+    }
+
+    fn overrides_of(
+        &self,
+        office: OfficeNumber,
+    ) -> impl DoubleEndedIterator<Item = (SlotKey, Override)> + use<'_> {
+        let edge = |day, lane| SlotKey { office, day: ServiceDay::from_number(day), lane };
+        let range = edge(i32::MIN, Lane::Regular)..=edge(i32::MAX, Lane::Priority);
+        self.overrides.range(range).map(|(slot, set)| (*slot, *set))
+    }
+
+    /// A pause of a service day that is over everywhere holds nothing any more.
+    fn end_past_pauses(&self, now: UnixMillis, changes: &mut Vec<Change>) {
+        // No zone is more than 26 hours away from another.
+        let over = ServiceDay::at(now, &Zone::utc()).plus_days(-2);
+        let past = self.pauses.keys().filter(|scope| scope.day.is_some_and(|day| day < over));
+        changes.extend(past.map(|scope| Change::Resumed(*scope)));
     }
 
     /// Opens the next service days at once, from tomorrow on in each office's zone: a one-off opening.
@@ -132,6 +196,7 @@ impl Ledger {
                     match released {
                         Some(places) if places.open_at > now => changes.push(Change::TrancheChanged {
                             tranche: places.tranche,
+                            slot,
                             places: places.capacity,
                             times: times_of(&state.office, day, now),
                         }),

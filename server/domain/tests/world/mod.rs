@@ -9,7 +9,10 @@ use kuota_domain::{
     catalog::{Catalog, LaneOffer, Office, OfficeKind},
     event::{Actor, Change, Event},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug},
-    ledger::{Cancellation, Command, Decision, Ledger, Rejection},
+    ledger::{
+        Cancellation, Command, Decision, Directive, Instruction, Ledger, Objection, Rehearsal, Rejection,
+        SlotChange,
+    },
     nik::ApplicantKey,
     registration::{Applicant, Ask, Registration},
     slot::{Lane, SlotKey},
@@ -75,7 +78,7 @@ impl World {
     }
 
     pub(crate) fn apply_catalog(&mut self, catalog: &Catalog) {
-        for change in self.ledger.reconcile(catalog).unwrap() {
+        for change in self.ledger.reconcile(catalog, false).unwrap() {
             self.change(change);
         }
         self.catch_up();
@@ -135,6 +138,20 @@ impl World {
         }
     }
 
+    /// Carries an operator's wish out, under a request id; says what it meant for slots.
+    pub(crate) fn operate(&mut self, id: u128, directive: Directive) -> Result<Vec<SlotChange>, Objection> {
+        let before = self.ledger.digest();
+        let rehearsal = self.ledger.rehearse(&instruction(id, directive), self.now);
+        assert_eq!(self.ledger.digest(), before, "a rehearsal changes nothing");
+        match rehearsal? {
+            Rehearsal::Repeat(_) => Ok(Vec::new()),
+            Rehearsal::Events { events, slots } => {
+                events.into_iter().for_each(|event| self.apply(event));
+                Ok(slots)
+            }
+        }
+    }
+
     /// What a restart would make of the log.
     pub(crate) fn replayed(&self) -> Ledger {
         let mut ledger = Ledger::default();
@@ -144,6 +161,21 @@ impl World {
         }
         ledger.end_replay();
         ledger
+    }
+}
+
+/// An operator's wish; the same content for the same wish.
+pub(crate) fn instruction(id: u128, directive: Directive) -> Instruction {
+    let mut content = [0; 16];
+    for (index, byte) in format!("{directive:?}").bytes().enumerate() {
+        content[index % 16] = u8::wrapping_mul(content[index % 16], 31).wrapping_add(byte);
+    }
+    Instruction {
+        request: RequestKey { caller: CallerNumber(0), id },
+        content: ContentHash(content),
+        actor: Actor { caller: CallerNumber(0), subject: "siti".into() },
+        reason: "as the test wishes".into(),
+        directive,
     }
 }
 

@@ -1,9 +1,9 @@
-//! Reading a catalogue: TOML in, well-formed offices out, or file, line and key of what is wrong.
+//! A catalogue's file: TOML in, well-formed offices out, or line and key of what is wrong; and the way back.
+
+mod render;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
-    path::PathBuf,
     sync::Arc,
 };
 
@@ -17,53 +17,22 @@ use kuota_domain::{
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::Spanned;
 
-use super::{ConfigError, DEFAULT_CATALOG, DEFAULT_CATALOG_NAME, Located, read_text};
+pub use self::render::render;
+use crate::located::Located;
 
-/// Where a catalogue comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CatalogSource {
-    /// From a file.
-    File(PathBuf),
-    /// From text, under a name.
-    Text {
-        /// For messages.
-        name: String,
-        /// TOML.
-        text: String,
-    },
-}
+/// The catalogue of West Kalimantan.
+pub const WEST_KALIMANTAN: &str = include_str!("../../../deploy/catalog/kalbar.toml");
 
-impl CatalogSource {
-    /// West Kalimantan, as compiled in.
-    #[must_use]
-    pub fn built_in() -> Self {
-        Self::Text { name: DEFAULT_CATALOG_NAME.into(), text: DEFAULT_CATALOG.into() }
+/// Reads a catalogue; `name` stands in messages.
+///
+/// # Errors
+/// Names line and key of what is wrong.
+pub fn parse(name: &str, text: &str) -> Result<Catalog, Located> {
+    let file: CatalogFile = toml::from_str(text).map_err(|error| Located::of(name, text, &error))?;
+    if file.offices.is_empty() {
+        return Err(Located::new(name, 1, "office", "a catalogue has at least one [[office]]"));
     }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// Names file, line and key of what is wrong.
-    pub fn load(&self) -> Result<Catalog, ConfigError> {
-        let (name, text) = match self {
-            Self::File(path) => (path.display().to_string(), read_text(path)?),
-            Self::Text { name, text } => (name.clone(), text.clone()),
-        };
-        let file: CatalogFile = toml::from_str(&text).map_err(|error| Located::of(&name, &text, &error))?;
-        if file.offices.is_empty() {
-            return Err(Located::new(&name, 1, "office", "a catalogue has at least one [[office]]").into());
-        }
-        file.check().map_err(|(span, message)| Located::at(&name, &text, &span, message).into())
-    }
-}
-
-impl fmt::Display for CatalogSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Text { name, .. } => f.write_str(name),
-        }
-    }
+    file.check().map_err(|(span, message)| Located::at(name, text, &span, message))
 }
 
 #[derive(Deserialize)]
@@ -272,13 +241,12 @@ mod tests {
     use super::*;
 
     fn load(text: &str) -> Result<Catalog, String> {
-        let (name, text) = ("offices.toml".into(), text.into());
-        CatalogSource::Text { name, text }.load().map_err(|error| error.to_string())
+        parse("offices.toml", text).map_err(|error| error.to_string())
     }
 
     #[test]
     fn west_kalimantan_is_complete() {
-        let catalog = CatalogSource::built_in().load().unwrap();
+        let catalog = parse("kalbar.toml", WEST_KALIMANTAN).unwrap();
         let pontianak = &catalog.offices[0];
         assert_eq!(pontianak.id.as_str(), "kanim-pontianak");
         assert_eq!(pontianak.offer(Lane::Regular).unwrap().places, 120);
@@ -289,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_file_line_and_key() {
-        let (good, _) = DEFAULT_CATALOG.split_once("[[office]]\nid = \"ukk-mempawah\"").unwrap();
+        let (good, _) = WEST_KALIMANTAN.split_once("[[office]]\nid = \"ukk-mempawah\"").unwrap();
         assert!(load(good).is_ok());
         let line_of = |text: &str, found: &str| {
             let at = text.find(found).unwrap();

@@ -1,0 +1,171 @@
+//! Looking back: what the log says of one registration, office or actor, and every registration as it stands. Reads in
+//! bounded pieces, and lets few read at once: operators must not slow down what the log is for.
+
+use std::sync::Arc;
+
+use kuota_domain::{
+    calendar::ServiceDay,
+    event::{Change, Event},
+    ids::{OfficeNumber, RegistrationId},
+    registration::Registration,
+    time::UnixMillis,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Engine, Failure};
+use crate::{
+    limits::HISTORY_ROWS_MAX,
+    log::{ReadError, decode_events},
+};
+
+/// How far behind the clock of a caller's id the log may be.
+const ID_CLOCK_TOLERANCE_MS: i64 = 60_000;
+
+/// Whose history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// Everything.
+    All,
+    /// Of one registration.
+    Registration(RegistrationId),
+    /// Of one office.
+    Office(OfficeNumber),
+    /// Of one actor.
+    Actor(Box<str>),
+}
+
+/// Which events.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HistoryQuery {
+    /// Whose.
+    pub subject: Subject,
+    /// From then on.
+    pub from: UnixMillis,
+    /// Before then.
+    pub to: UnixMillis,
+    /// After the event of this number.
+    pub after: u64,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// A part of the history.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Events with their numbers.
+    pub events: Vec<(u64, Event)>,
+    /// The number of the last event looked at, unless that was the last of all.
+    pub goes_on_after: Option<u64>,
+}
+
+impl Subject {
+    fn matches(&self, event: &Event) -> bool {
+        match self {
+            Self::All => true,
+            Self::Registration(id) => event.change.registration() == Some(*id),
+            Self::Office(office) => concerns(&event.change, *office),
+            Self::Actor(actor) => event.actor.subject == *actor,
+        }
+    }
+
+    /// The instant before which there is nothing of it: ids of registrations begin with the time they were made.
+    fn begins(&self) -> UnixMillis {
+        match self {
+            Self::Registration(id) => {
+                let made_ms = i64::try_from(id.0 >> 80).unwrap_or(i64::MAX);
+                UnixMillis(made_ms).plus_ms(-ID_CLOCK_TOLERANCE_MS)
+            }
+            Self::All | Self::Office(_) | Self::Actor(_) => UnixMillis::MIN,
+        }
+    }
+}
+
+fn concerns(change: &Change, wanted: OfficeNumber) -> bool {
+    match change {
+        Change::OfficeDefined { number, .. } => *number == wanted,
+        Change::OfficeClosed(office)
+        | Change::DayClosed { office, .. }
+        | Change::DayForgotten { office, .. } => *office == wanted,
+        Change::Paused(scope) | Change::Resumed(scope) => scope.office.is_none_or(|office| office == wanted),
+        Change::LogOpened { .. }
+        | Change::HolidaysDefined(_)
+        | Change::OpeningDefined(_)
+        | Change::OpeningRemoved(_)
+        | Change::CatalogApplied { .. }
+        | Change::CommandCarriedOut(_)
+        | Change::OverrideSet { .. }
+        | Change::OverrideCleared(_)
+        | Change::TrancheReleased(_)
+        | Change::TrancheChanged { .. }
+        | Change::Granted(_)
+        | Change::Cancelled { .. } => change.slot().is_some_and(|slot| slot.office == wanted),
+    }
+}
+
+impl Engine {
+    /// Reads a part of the log. Blocks: not to be called where calls are served.
+    ///
+    /// # Errors
+    /// When too many read, or the log cannot be read.
+    pub fn history(&self, query: &HistoryQuery) -> Result<History, Failure> {
+        let _seat = self.take_reader()?;
+        let from = query.from.max(query.subject.begins());
+        let mut history = History::default();
+        let mut looked_at = query.after;
+        let read = self.reader.read_after(query.after, from, HISTORY_ROWS_MAX, &mut |row| {
+            let events = decode_events(&row.payload, UnixMillis(row.now_ms));
+            let events = events.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
+            for (number, event) in (row.first_seq..).zip(events) {
+                if number <= query.after {
+                    continue;
+                }
+                if event.at >= query.to {
+                    return Ok(false);
+                }
+                if history.events.len() == query.most {
+                    history.goes_on_after = Some(looked_at);
+                    return Ok(false);
+                }
+                looked_at = number;
+                if event.at >= from && query.subject.matches(&event) {
+                    history.events.push((number, event));
+                }
+            }
+            Ok(true)
+        });
+        let went_on = read.map_err(|error| {
+            tracing::error!(%error, "the log cannot be read back");
+            Failure::LogUnreadable
+        })?;
+        if went_on {
+            history.goes_on_after = Some(looked_at);
+        }
+        Ok(history)
+    }
+
+    /// Registrations as they stand, by office, service day and queue number. Blocks like [`Engine::history`].
+    ///
+    /// # Errors
+    /// When too many read.
+    pub fn export(
+        &self,
+        office: Option<OfficeNumber>,
+        (from, to): (Option<ServiceDay>, Option<ServiceDay>),
+    ) -> Result<Vec<Arc<Registration>>, Failure> {
+        let _seat = self.take_reader()?;
+        let mut registrations = Vec::new();
+        self.read.for_each(|registration| {
+            let slot = registration.slot;
+            let wanted = office.is_none_or(|office| office == slot.office)
+                && from.is_none_or(|from| slot.day >= from)
+                && to.is_none_or(|to| slot.day <= to);
+            registrations.extend(wanted.then(|| registration.clone()));
+        });
+        registrations.sort_unstable_by_key(|found| (found.slot.office, found.slot.day, found.queue_number));
+        Ok(registrations)
+    }
+
+    fn take_reader(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        self.readers.clone().try_acquire_owned().map_err(|_| Failure::Overloaded)
+    }
+}

@@ -1,0 +1,184 @@
+//! Events of the log in the API's form, with a sentence for people.
+
+use kuota_api::v1::{self, EventKind};
+use kuota_domain::{
+    calendar::ServiceDay,
+    event::{Change, Event},
+    ids::{OfficeNumber, RegistrationId},
+    slot::{Lane, Scope, SlotKey},
+    time::UnixMillis,
+};
+use uuid::Uuid;
+
+use super::convert::{lane_of, timestamp};
+use crate::engine::Directory;
+
+/// The API's form of an event.
+pub(super) fn event(directory: &Directory, number: u64, event: &Event) -> v1::Event {
+    let about = About::of(&event.change);
+    v1::Event {
+        number,
+        time: Some(timestamp(event.at)),
+        actor: event.actor.subject.to_string(),
+        reason: event.reason.to_string(),
+        kind: kind(&event.change).into(),
+        description: describe(directory, &event.change),
+        registration_id: about.registration.map(|id| uuid(id.0)).unwrap_or_default(),
+        office_id: about.office.map(|office| office_id(directory, office)).unwrap_or_default(),
+        service_date: about.day.map(|day| day.to_string()).unwrap_or_default(),
+        lane: about.lane.map_or(v1::Lane::Unspecified, lane_of).into(),
+        request_id: request_id(&event.change).unwrap_or_default(),
+    }
+}
+
+/// What an event is about, as far as it is about one thing.
+#[derive(Default)]
+struct About {
+    registration: Option<RegistrationId>,
+    office: Option<OfficeNumber>,
+    day: Option<ServiceDay>,
+    lane: Option<Lane>,
+}
+
+impl About {
+    fn of(change: &Change) -> Self {
+        let registration = change.registration();
+        if let Some(SlotKey { office, day, lane }) = change.slot() {
+            return Self { registration, office: Some(office), day: Some(day), lane: Some(lane) };
+        }
+        match change {
+            Change::OfficeDefined { number, .. } | Change::OfficeClosed(number) => {
+                Self { office: Some(*number), ..Self::default() }
+            }
+            Change::DayClosed { office, day, .. } | Change::DayForgotten { office, day } => {
+                Self { office: Some(*office), day: Some(*day), ..Self::default() }
+            }
+            Change::Paused(scope) | Change::Resumed(scope) => {
+                Self { registration, office: scope.office, day: scope.day, lane: scope.lane }
+            }
+            Change::LogOpened { .. }
+            | Change::HolidaysDefined(_)
+            | Change::OpeningDefined(_)
+            | Change::OpeningRemoved(_)
+            | Change::CatalogApplied { .. }
+            | Change::CommandCarriedOut(_)
+            | Change::OverrideSet { .. }
+            | Change::OverrideCleared(_)
+            | Change::TrancheReleased(_)
+            | Change::TrancheChanged { .. }
+            | Change::Granted(_)
+            | Change::Cancelled { .. } => Self::default(),
+        }
+    }
+}
+
+fn request_id(change: &Change) -> Option<String> {
+    match change {
+        Change::Granted(registration) => Some(uuid(registration.request.id)),
+        Change::CommandCarriedOut(mark) => Some(uuid(mark.request.id)),
+        _ => None,
+    }
+}
+
+const fn kind(change: &Change) -> EventKind {
+    match change {
+        Change::LogOpened { .. } => EventKind::LogOpened,
+        Change::HolidaysDefined(_) => EventKind::HolidaysDefined,
+        Change::OpeningDefined(_) => EventKind::OpeningDefined,
+        Change::OpeningRemoved(_) => EventKind::OpeningRemoved,
+        Change::OfficeDefined { .. } => EventKind::OfficeDefined,
+        Change::OfficeClosed(_) => EventKind::OfficeClosed,
+        Change::CatalogApplied { .. } => EventKind::CatalogApplied,
+        Change::CommandCarriedOut(_) => EventKind::CommandCarriedOut,
+        Change::OverrideSet { .. } => EventKind::OverrideSet,
+        Change::OverrideCleared(_) => EventKind::OverrideCleared,
+        Change::Paused(_) => EventKind::Paused,
+        Change::Resumed(_) => EventKind::Resumed,
+        Change::TrancheReleased(_) => EventKind::PlacesReleased,
+        Change::TrancheChanged { .. } => EventKind::PlacesChanged,
+        Change::Granted(_) => EventKind::Granted,
+        Change::Cancelled { .. } => EventKind::Cancelled,
+        Change::DayClosed { .. } => EventKind::DayClosed,
+        Change::DayForgotten { .. } => EventKind::DayForgotten,
+    }
+}
+
+fn describe(directory: &Directory, change: &Change) -> String {
+    let at = |slot: SlotKey| format!("{} on {}, {}", office_id(directory, slot.office), slot.day, slot.lane);
+    let day = |office, day: ServiceDay| format!("{} on {day}", office_id(directory, office));
+    match change {
+        Change::LogOpened { log_id, format, .. } => {
+            format!("Log {} opened, format {format}.", uuid(*log_id))
+        }
+        Change::HolidaysDefined(holidays) => format!("Holidays set: {} days.", holidays.len()),
+        Change::OpeningDefined(rule) => format!("Opening rule {} set.", rule.id),
+        Change::OpeningRemoved(id) => format!("Opening rule {id} removed."),
+        Change::OfficeDefined { office, .. } => format!("Office {} set.", office.id),
+        Change::OfficeClosed(office) => format!("Office {} closed.", office_id(directory, *office)),
+        Change::CatalogApplied { at_start: true, .. } => "Catalogue applied at the start.".into(),
+        Change::CatalogApplied { at_start: false, .. } => "Catalogue applied.".into(),
+        Change::CommandCarriedOut(mark) => format!("Write carried out, {} changes before it.", mark.changes),
+        Change::OverrideSet { slot, set } => {
+            let places = set.places.map(|places| format!("{places} places"));
+            let opening = set.open_at.map(|at| format!("opening at {}", instant(at)));
+            let what: Vec<_> = places.into_iter().chain(opening).collect();
+            format!("{}: {} set above the catalogue.", at(*slot), what.join(" and "))
+        }
+        Change::OverrideCleared(slot) => format!("{}: back to the catalogue.", at(*slot)),
+        Change::Paused(scope) => format!("Paused {}.", scoped(directory, *scope)),
+        Change::Resumed(scope) => format!("Resumed {}.", scoped(directory, *scope)),
+        Change::TrancheReleased(release) => format!(
+            "{}: {} places, opening at {}.",
+            at(release.slot),
+            release.places,
+            instant(release.times.open_at)
+        ),
+        Change::TrancheChanged { slot, places, times, .. } => {
+            format!("{}: now {places} places, opening at {}.", at(*slot), instant(times.open_at))
+        }
+        Change::Granted(registration) => format!(
+            "Granted {} for {} at {}, queue number {}.",
+            registration.code,
+            people(registration.places()),
+            at(registration.slot),
+            registration.queue_number
+        ),
+        Change::Cancelled { slot, .. } => format!("Cancelled; the places at {} are free again.", at(*slot)),
+        Change::DayClosed { office, day: date, .. } => {
+            format!("{}: the service day is over.", day(*office, *date))
+        }
+        Change::DayForgotten { office, day: date } => {
+            format!("{}: its registrations left memory; they stay in the log.", day(*office, *date))
+        }
+    }
+}
+
+fn scoped(directory: &Directory, scope: Scope) -> String {
+    let parts: Vec<String> = [
+        scope.office.map(|office| office_id(directory, office)),
+        scope.day.map(|day| format!("on {day}")),
+        scope.lane.map(|lane| format!("lane {lane}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() { "everything".into() } else { parts.join(", ") }
+}
+
+fn people(count: u32) -> String {
+    if count == 1 { "1 person".into() } else { format!("{count} people") }
+}
+
+fn instant(at: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
+}
+
+fn uuid(id: u128) -> String {
+    Uuid::from_u128(id).to_string()
+}
+
+fn office_id(directory: &Directory, office: OfficeNumber) -> String {
+    directory
+        .office(office)
+        .map_or_else(|| format!("office {}", office.0), |entry| entry.office.id.to_string())
+}

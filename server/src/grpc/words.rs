@@ -1,0 +1,135 @@
+//! What people are told, in their language. Nothing here is part of the contract.
+
+use kuota_domain::{ledger::Objection, refusal::Refusal, slot::Lane};
+
+use super::language::Language;
+use crate::engine::Failure;
+
+/// One sentence for a refusal.
+pub(super) fn refusal(refusal: &Refusal, language: Language) -> String {
+    match language {
+        Language::English => in_english(refusal),
+        Language::Indonesian => in_indonesian(refusal),
+    }
+}
+
+fn in_english(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::SoldOut => "No place is left on this day.".into(),
+        Refusal::NotEnoughPlaces { available, asked } => {
+            format!("Only {available} of the {asked} places asked for are left on this day.")
+        }
+        Refusal::NotOpenYet { .. } => "Registration for this day has not opened yet.".into(),
+        Refusal::Closed { .. } => "Registration for this day has closed.".into(),
+        Refusal::Paused => "Registration is paused by the office.".into(),
+        Refusal::AlreadyRegistered { applicant } => {
+            format!("Applicant {applicant} (counted from 0) already has a registration.")
+        }
+        Refusal::Busy => "Many are asking for the last places; ask again shortly.".into(),
+        Refusal::NotAServiceDay { holiday: Some(name) } => {
+            format!("The office is closed on this day: {name}.")
+        }
+        Refusal::NotAServiceDay { holiday: None } => "The office does not serve on this weekday.".into(),
+        Refusal::BeyondHorizon { horizon } => {
+            format!("This day is not scheduled yet; the last scheduled day is {horizon}.")
+        }
+        Refusal::LaneNotOffered { offered } => format!("The office offers other lanes: {}.", lanes(offered)),
+    }
+}
+
+fn in_indonesian(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::SoldOut => "Kuota untuk hari ini sudah habis.".into(),
+        Refusal::NotEnoughPlaces { available, asked } => {
+            format!("Hanya tersisa {available} dari {asked} tempat yang diminta untuk hari ini.")
+        }
+        Refusal::NotOpenYet { .. } => "Pendaftaran untuk hari ini belum dibuka.".into(),
+        Refusal::Closed { .. } => "Pendaftaran untuk hari ini sudah ditutup.".into(),
+        Refusal::Paused => "Pendaftaran sedang dihentikan sementara oleh kantor.".into(),
+        Refusal::AlreadyRegistered { applicant } => {
+            format!("Pemohon {applicant} (dihitung dari 0) sudah memiliki pendaftaran.")
+        }
+        Refusal::Busy => {
+            "Banyak yang sedang meminta tempat terakhir; silakan coba lagi sebentar lagi.".into()
+        }
+        Refusal::NotAServiceDay { holiday: Some(name) } => format!("Kantor tutup pada hari ini: {name}."),
+        Refusal::NotAServiceDay { holiday: None } => "Kantor tidak melayani pada hari ini.".into(),
+        Refusal::BeyondHorizon { horizon } => {
+            format!("Hari ini belum dijadwalkan; hari terakhir yang dijadwalkan adalah {horizon}.")
+        }
+        Refusal::LaneNotOffered { offered } => {
+            format!("Kantor menyediakan jalur lain: {}.", lanes(offered))
+        }
+    }
+}
+
+/// The names of lanes, as in the contract.
+pub(super) fn lanes(lanes: &[Lane]) -> String {
+    lanes.iter().map(|lane| lane.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// One sentence for a failure a person may see, where the status itself speaks to developers.
+pub(super) fn failure_in_indonesian(failure: &Failure) -> String {
+    match failure {
+        Failure::OfficeNotFound(office) => format!("Kantor `{office}` tidak ada."),
+        Failure::RegistrationNotFound => "Pendaftaran tidak ditemukan.".into(),
+        Failure::RequestReused => "request_id ini sudah dipakai untuk isi yang lain.".into(),
+        Failure::Overloaded => {
+            "Terlalu banyak permintaan; belum ada yang diputuskan. Silakan coba lagi.".into()
+        }
+        Failure::LogFull => "Penyimpanan server penuh; belum ada yang ditulis. Silakan coba lagi.".into(),
+        Failure::OutcomeUnknown => {
+            "Hasilnya belum diketahui; tanyakan lagi dengan request_id yang sama.".into()
+        }
+        Failure::ClockDrift => "Jam server bergeser; belum ada yang diberikan. Silakan coba lagi.".into(),
+        Failure::Stopping => "Server sedang berhenti; belum ada yang diputuskan. Silakan coba lagi.".into(),
+        Failure::TooManyWatchers => "Terlalu banyak pemantau; silakan coba lagi.".into(),
+        Failure::LogUnreadable => "Riwayat tidak dapat dibaca saat ini.".into(),
+        Failure::Refused(why) => in_indonesian(why),
+        Failure::Objected(objection) => objection_in_indonesian(objection),
+    }
+}
+
+fn objection_in_indonesian(objection: &Objection) -> String {
+    match objection {
+        Objection::RequestReused => "request_id ini sudah dipakai untuk isi yang lain.".into(),
+        Objection::OfficeInUse { office, live } => {
+            format!(
+                "Kantor `{office}` tidak ada dalam katalog, tetapi masih memiliki {live} pendaftaran aktif."
+            )
+        }
+        Objection::OfficeClosed(office) => format!("Kantor `{office}` sudah tidak ada dalam katalog."),
+        Objection::NotScheduled(day) => format!("Tidak ada pembukaan untuk {day}."),
+        Objection::PlacesNeeded(day) => {
+            format!("{day} bukan hari layanan; jumlah tempat harus disebutkan.")
+        }
+        Objection::AlreadyOpen(day) => format!("{day} sudah dibuka."),
+        Objection::BookingClosed(day) => format!("Pendaftaran untuk {day} sudah ditutup."),
+        Objection::OpeningInThePast { .. } => "Waktu pembukaan harus di masa depan.".into(),
+        Objection::TooManyPauses => "Terlalu banyak penghentian sementara.".into(),
+        Objection::Contradiction(_) => "Terjadi kesalahan di dalam server.".into(),
+    }
+}
+
+/// What stands in the way of an operator, for developers.
+pub(super) fn objection(objection: &Objection) -> String {
+    match objection {
+        Objection::RequestReused => "this request_id stands for other content".into(),
+        Objection::OfficeInUse { office, live } => format!(
+            "office `{office}` is missing from the catalogue but has {live} live registrations; with close_offices it \
+             gives out no more and they stand"
+        ),
+        Objection::OfficeClosed(office) => format!("office `{office}` is no longer in the catalogue"),
+        Objection::NotScheduled(day) => {
+            format!("nothing opens {day}: its rule does not serve it; ScheduleOpening can open it")
+        }
+        Objection::PlacesNeeded(day) => {
+            format!("{day} is no service day of its rule, so that the opening must name its places")
+        }
+        Objection::AlreadyOpen(day) => format!("{day} is open already, and an opening never changes"),
+        Objection::BookingClosed(day) => format!("booking for {day} is over, or would be by then"),
+        Objection::OpeningInThePast { .. } => "the opening must be in the future".into(),
+        Objection::TooManyPauses => "there are as many pauses as there may be; resume some".into(),
+        Objection::Contradiction(_) => "the change contradicts the log".into(),
+    }
+}
