@@ -185,7 +185,7 @@ async fn settle(server: &Server, asks: &[v1::RegisterRequest], chunk: usize) -> 
     }
     let verdict = server.verify();
     assert!(verdict.ok, "{:?}", verdict.faults);
-    assert_eq!(verdict.grants as usize, granted.len());
+    assert_eq!(verdict.grants, granted.len() as u64);
     Allocation { places, granted: granted.into_keys().collect() }
 }
 
@@ -219,7 +219,7 @@ async fn batches_that_race_for_the_same_people_and_places_sell_each_once() {
         let mut client = client(&server).await;
         // The same thousand people in each batch, each time under other ids, in another order.
         let requests: Vec<_> = (0..1_000_u32)
-            .map(|n| ask(u128::from(round) << 32 | u128::from(n) + 1, &[(n * 7 + round * 131) % 1_000]))
+            .map(|n| ask((u128::from(round) << 32) + u128::from(n) + 1, &[(n * 7 + round * 131) % 1_000]))
             .collect();
         calls.push(tokio::spawn(async move { batch(&mut client, requests).await }));
     }
