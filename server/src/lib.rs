@@ -7,6 +7,7 @@
 
 pub mod accept;
 pub mod app;
+pub mod backup;
 pub mod catalog_file;
 pub mod clock;
 pub mod config;

@@ -7,6 +7,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use kuota_server::{
     app::App,
+    backup::{BackupError, Copied, backup, restore},
     clock::SystemClock,
     config::{Settings, Source},
     data_dir::{key_path, read_key},
@@ -26,6 +27,8 @@ Examples:
   kuota-server --config kuota.toml       settings from a file; flags and KUOTA_… come before it
   kuota-server check --config kuota.toml
   kuota-server verify --data ./data      exit 1 when the log breaks an invariant
+  kuota-server backup --data ./data --to ./backup      also while it serves
+  kuota-server restore --from ./backup --data ./data   into a directory that is not there yet
   kuota-server health                    exit 1 when nobody serves
 
 Exit codes: 0 clean stop, 1 verify or health says no, 64 bad usage or configuration, 70 an invariant is broken,
@@ -44,12 +47,24 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Clone, Subcommand)]
 enum Command {
     /// Validates settings and catalogue and prints what would be used.
     Check,
     /// Checks the log's hash chain and invariants, also while a server runs, and prints one JSON object.
     Verify,
+    /// Copies log and NIK key to a new directory, also while a server runs, checks the copy, and prints one JSON object.
+    Backup {
+        /// Directory to make; nothing may be in it.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Makes the data directory, which must not be there yet, from a backup, checks it, and prints one JSON object.
+    Restore {
+        /// Directory of the backup.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+    },
     /// Asks a running server, at the address in --listen, whether it serves.
     Health,
 }
@@ -72,6 +87,8 @@ fn main() -> ExitCode {
         None => serve(&settings),
         Some(Command::Check) => check(&settings),
         Some(Command::Verify) => verify_log(&settings),
+        Some(Command::Backup { to }) => copied(backup(&settings.data, settings.nik_key.as_deref(), &to)),
+        Some(Command::Restore { from }) => copied(restore(&from, &settings.data)),
         Some(Command::Health) => health(&settings),
     };
     ExitCode::from(exit.code())
@@ -197,6 +214,18 @@ fn verify_log(settings: &Settings) -> Exit {
         complain(fault);
     }
     Exit::No
+}
+
+fn copied(copied: Result<Copied, BackupError>) -> Exit {
+    match copied.map(|copied| serde_json::to_string_pretty(&copied)) {
+        Ok(Ok(json)) => say(&json),
+        Ok(Err(error)) => complain(&error),
+        Err(error) => {
+            complain(&error);
+            return error.exit();
+        }
+    }
+    Exit::Clean
 }
 
 fn health(settings: &Settings) -> Exit {

@@ -207,6 +207,20 @@ impl LogReader {
     }
 }
 
+impl LogReader {
+    /// Writes everything committed by now into a new file, in one transaction of the reader's own: the writer goes on.
+    /// The file is not synced.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or the file not be written.
+    pub fn copy_to(&self, path: &Path) -> Result<(), ReadError> {
+        let connection = connect(&self.path)?;
+        let path = path.to_str().ok_or_else(|| ReadError::Storage("the path is no text".into()))?;
+        connection.execute("VACUUM INTO ?1", [path]).map_err(|error| unreadable(&error))?;
+        Ok(())
+    }
+}
+
 /// The first event of the first row that is not older than an instant; times grow with the numbers.
 fn first_seq_from(connection: &Connection, from: UnixMillis) -> rusqlite::Result<i64> {
     let last: i64 = connection.query_row(LAST_SEQ, [], |row| row.get(0))?;
@@ -225,13 +239,19 @@ fn first_seq_from(connection: &Connection, from: UnixMillis) -> rusqlite::Result
 }
 
 fn open_to_read(path: &Path) -> Result<Connection, ReadError> {
+    let connection = connect(path)?;
+    connection.pragma_update(None, "query_only", true).map_err(|error| unreadable(&error))?;
+    Ok(connection)
+}
+
+/// A connection beside the writer's.
+fn connect(path: &Path) -> Result<Connection, ReadError> {
     // A reader of a WAL database needs its shared memory, and so write access to the directory.
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| unreadable(&error))?;
     connection
         .busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))
         .map_err(|error| unreadable(&error))?;
-    connection.pragma_update(None, "query_only", true).map_err(|error| unreadable(&error))?;
     // The last connection to close would move the WAL into the file and delete it.
     connection
         .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
