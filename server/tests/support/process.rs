@@ -16,6 +16,7 @@ pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_kuota-server");
 pub(crate) struct Process {
     child: Child,
     pub(crate) grpc: String,
+    pub(crate) admin: String,
     pub(crate) http: String,
     log: Option<JoinHandle<String>>,
 }
@@ -56,7 +57,8 @@ impl Process {
     /// Starts a command that is, or becomes, a server; says what it printed if it ends instead.
     pub(crate) fn spawn(mut command: Command) -> Result<Self, Ended> {
         let child = command.spawn().unwrap();
-        let mut process = Self { child, grpc: String::new(), http: String::new(), log: None };
+        let mut process =
+            Self { child, grpc: String::new(), admin: String::new(), http: String::new(), log: None };
         let mut lines = BufReader::new(process.child.stderr.take().unwrap());
         let mut printed = String::new();
         loop {
@@ -67,6 +69,7 @@ impl Process {
             printed.push_str(&line);
             if line.contains("serving") && line.contains("grpc") {
                 (process.grpc, process.http) = (address(&line, "grpc"), address(&line, "http"));
+                process.admin = address(&line, "admin");
                 process.log = Some(collect(lines, printed));
                 return Ok(process);
             }
