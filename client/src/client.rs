@@ -1,164 +1,162 @@
-//! The client: one method a use case, with a deadline on every call.
+//! The client: one method a use case, each with a deadline and retries.
 
 use std::time::Duration;
 
 use kuota_api::v1::{
-    self, Durability, Lane, Office, Refusal, Registration, Slot,
-    availability_service_client::AvailabilityServiceClient, cancel_response, get_registration_request,
-    office_service_client::OfficeServiceClient, register_response,
-    registration_service_client::RegistrationServiceClient,
+    self, Lane, Office, Registration, Slot, availability_service_client::AvailabilityServiceClient,
+    office_service_client::OfficeServiceClient, registration_service_client::RegistrationServiceClient,
 };
-use tonic::{
-    Request, Status,
-    transport::{Channel, Endpoint},
+use tonic::{Code, Request};
+
+use crate::{
+    ask::{Ask, Key, Outcome},
+    batch,
+    builder::Builder,
+    call::{Call, Effect, insist},
+    error::{Error, Failed},
+    failure::Failure,
+    limits,
+    link::Link,
+    retry::RetryPolicy,
+    wait,
+    watch::Watch,
 };
-use uuid::Uuid;
 
-use crate::Error;
-
-/// For a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a call, unless said otherwise.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Pages followed before a listing is taken to be endless.
-const PAGES_MAX: usize = 10_000;
-
-/// A connection to a server. Cloning is cheap and shares it.
+/// Some connections to a server. Cloning is cheap and shares them, and the retry budget.
+///
+/// Dropping the future of a call cancels the call, and says nothing about its outcome: the ask may have reached the
+/// server. Send the same [`Ask`] again to learn it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    channel: Channel,
-    deadline: Duration,
+    link: Link,
 }
 
-/// A wish for places, with the id by which repeats are recognised.
-#[derive(Clone, PartialEq)]
-pub struct Ask {
-    request: v1::RegisterRequest,
-}
-
-/// The answer to a command.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Done; this is how it stands.
-    Registered(Registration),
-    /// Not done, and this is why.
-    Refused(Refusal),
-}
-
-/// How to find a registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
-    /// By its id.
-    Id(String),
-    /// By its booking code.
-    Code(String),
-    /// By the request it answered.
-    RequestId(String),
-}
-
-/// Which slots to list; everything by default.
+/// Which slots to list or to watch; everything by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AvailabilityFilter {
     /// Only this office.
     pub office_id: Option<String>,
-    /// Only from this day on.
+    /// Only from this day on; from today in the office's zone unless said.
     pub from_date: Option<String>,
-    /// Only up to this day.
+    /// Only up to and including this day.
     pub to_date: Option<String>,
     /// Only this lane.
     pub lane: Option<Lane>,
 }
 
-impl Ask {
-    /// A wish for a place, under a new `request_id`.
-    #[must_use]
-    pub fn new(office_id: impl Into<String>, service_date: impl Into<String>, lane: Lane) -> Self {
-        Self {
-            request: v1::RegisterRequest {
-                request_id: Uuid::now_v7().to_string(),
-                office_id: office_id.into(),
-                service_date: service_date.into(),
-                lane: lane.into(),
-                applicants: Vec::new(),
-                durability: Durability::Durable.into(),
-            },
-        }
-    }
-
-    /// With one more applicant, up to five; `reference` is the caller's own.
-    #[must_use]
-    pub fn applicant(mut self, nik: impl Into<String>, reference: impl Into<String>) -> Self {
-        self.request.applicants.push(v1::Applicant { nik: nik.into(), reference: reference.into() });
-        self
-    }
-
-    /// Under an id of the caller's choice: a UUID.
-    #[must_use]
-    pub fn request_id(mut self, request_id: impl Into<String>) -> Self {
-        self.request.request_id = request_id.into();
-        self
-    }
-
-    /// With another durability.
-    #[must_use]
-    pub fn durability(mut self, durability: Durability) -> Self {
-        self.request.durability = durability.into();
-        self
-    }
-
-    /// The id by which repeats are recognised.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.request.request_id
-    }
-}
-
-impl std::fmt::Debug for Ask {
-    /// Without the applicants: identity numbers do not belong in logs.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ask").field("request_id", &self.request.request_id).finish_non_exhaustive()
+impl From<Link> for Client {
+    fn from(link: Link) -> Self {
+        Self { link }
     }
 }
 
 impl Client {
-    /// Connects to a server: `http://127.0.0.1:50051`.
+    /// Connects to a server with the default settings: `http://127.0.0.1:50051`.
     ///
     /// # Errors
     /// When the URL is none, or nobody answers there.
     pub async fn connect(url: &str) -> Result<Self, Error> {
-        let failed =
-            |error: &dyn std::error::Error| Error::Connect { url: url.to_owned(), reason: innermost(error) };
-        let not_ours = || Error::Url { url: url.to_owned() };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| not_ours())?;
-        // Anything else would go out in clear all the same, identity numbers included.
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none_or(str::is_empty) {
-            return Err(not_ours());
-        }
-        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
-        let channel = endpoint.connect().await.map_err(|error| failed(&error))?;
-        Ok(Self { channel, deadline: DEADLINE })
+        Self::builder(url).connect().await
     }
 
-    /// With another deadline for each call.
+    /// Settings for a connection to a server.
+    pub fn builder(url: impl Into<String>) -> Builder<Self> {
+        Builder::new(url, limits::CHANNELS)
+    }
+
+    /// With another deadline for each call; clones keep theirs.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.link.terms.deadline = deadline;
+        self
+    }
+
+    /// With another retry policy; clones keep theirs.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.link.terms.retry = retry;
         self
     }
 
     /// Asks for places. Sent again, the same ask gets the same registration.
     ///
+    /// ```no_run
+    /// # async fn example(client: kuota_client::Client) -> Result<(), kuota_client::Error> {
+    /// use kuota_client::{Ask, Lane, Outcome};
+    ///
+    /// let ask = Ask::new("kanim-pontianak", "2026-11-30", Lane::Regular).applicant("6171012309870001", "order 17");
+    /// match client.register(&ask).await {
+    ///     Ok(Outcome::Registered(registration)) => println!("{}", registration.code),
+    ///     Ok(Outcome::Refused(refusal)) => println!("{}", refusal.message),
+    ///     Err(error) if error.is_outcome_unknown() => println!("ask {} again: {error}", ask.id()),
+    ///     Err(error) => println!("nothing was written: {error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// When there is no answer; see [`Error::is_retryable`].
+    /// When there is no answer after all attempts; see [`Error::is_outcome_unknown`]. A refusal is an answer.
     pub async fn register(&self, ask: &Ask) -> Result<Outcome, Error> {
-        let answer = self.registrations().register(self.request(ask.request.clone())).await?;
-        match answer.into_inner().outcome {
-            Some(register_response::Outcome::Registration(registration)) => {
-                Ok(Outcome::Registered(registration))
-            }
-            Some(register_response::Outcome::Refusal(refusal)) => Ok(Outcome::Refused(refusal)),
-            None => Err(unknown_outcome()),
-        }
+        insist(Call::begin(&self.link.terms, Effect::Write), |allowed| async move {
+            let send = async |channel, request: Request<_>| {
+                RegistrationServiceClient::new(channel).register(request).await
+            };
+            Outcome::of_register(self.link.attempt(allowed, ask.request.clone(), send).await?)
+        })
+        .await
+    }
+
+    /// Asks for places, and waits for a definite answer: until the slot opens, until a busy slot has time, and
+    /// through outages.
+    ///
+    /// Waits out NOT_OPEN_YET and BUSY by the server's `retry_after`, and repeats the same `request_id` while the
+    /// outcome is unknown. Any other refusal is returned at once, and so is a wait that would end after `patience`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: kuota_client::Client, ask: kuota_client::Ask) -> Result<(), kuota_client::Error> {
+    /// use std::time::Duration;
+    /// use kuota_client::Error;
+    ///
+    /// match client.register_and_wait(&ask, Duration::from_secs(120)).await {
+    ///     Ok(outcome) => println!("{outcome:?}"),
+    ///     Err(Error::OutcomeUnknown { request_id, .. }) => println!("keep {request_id}, and ask again later"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutcomeUnknown`] when patience ended without an answer to an ask that may have been granted;
+    /// otherwise the last error.
+    pub async fn register_and_wait(&self, ask: &Ask, patience: Duration) -> Result<Outcome, Error> {
+        let retry = &self.link.terms.retry;
+        wait::for_an_answer(ask.id(), patience, retry, |left| {
+            let client = self.clone().deadline(self.link.terms.deadline.min(left));
+            async move { client.register(ask).await }
+        })
+        .await
+    }
+
+    /// Asks for up to 1,000 parties in one call; each is decided by itself.
+    ///
+    /// The answer has one item for each ask, in their order. Asks whose item failed for a passing reason are asked
+    /// again, and only those, under the same ids and within the same deadline and retry policy.
+    ///
+    /// ```no_run
+    /// # async fn example(client: kuota_client::Client, asks: Vec<kuota_client::Ask>) -> Result<(), kuota_client::Error> {
+    /// for (ask, item) in asks.iter().zip(client.register_batch(&asks).await?) {
+    ///     println!("{}: {item:?}", ask.id());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for no asks or more than 1,000; otherwise when no attempt of the whole call was answered.
+    pub async fn register_batch(&self, asks: &[Ask]) -> Result<Vec<Result<Outcome, Error>>, Error> {
+        batch::register(&self.link, asks).await
     }
 
     /// Looks a registration up.
@@ -166,29 +164,27 @@ impl Client {
     /// # Errors
     /// `NOT_FOUND` when there is none, or when there is no answer.
     pub async fn get(&self, key: Key) -> Result<Registration, Error> {
-        let key = match key {
-            Key::Id(id) => get_registration_request::Key::Id(id),
-            Key::Code(code) => get_registration_request::Key::Code(code),
-            Key::RequestId(id) => get_registration_request::Key::RequestId(id),
+        let request = v1::GetRegistrationRequest { key: Some(key.into()) };
+        let send = async |channel, request: Request<_>| {
+            RegistrationServiceClient::new(channel).get_registration(request).await
         };
-        let request = self.request(v1::GetRegistrationRequest { key: Some(key) });
-        let answer = self.registrations().get_registration(request).await?;
-        answer.into_inner().registration.ok_or_else(unknown_outcome)
+        let answer = self.link.call(Effect::Read, &request, send).await?;
+        answer.registration.ok_or_else(|| self.broken(Failure::no_outcome()))
     }
 
-    /// Gives the places of a registration back.
+    /// Gives the places of a registration back. Cancelling again returns the cancelled registration.
     ///
     /// # Errors
     /// `NOT_FOUND` when there is none, or when there is no answer.
     pub async fn cancel(&self, id: &str, reason: &str) -> Result<Outcome, Error> {
-        let request = self.request(v1::CancelRequest { id: id.into(), reason: reason.into() });
-        match self.registrations().cancel(request).await?.into_inner().outcome {
-            Some(cancel_response::Outcome::Registration(registration)) => {
-                Ok(Outcome::Registered(registration))
-            }
-            Some(cancel_response::Outcome::Refusal(refusal)) => Ok(Outcome::Refused(refusal)),
-            None => Err(unknown_outcome()),
-        }
+        insist(Call::begin(&self.link.terms, Effect::Write), |allowed| async move {
+            let request = v1::CancelRequest { id: id.into(), reason: reason.into() };
+            let send = async |channel, request: Request<_>| {
+                RegistrationServiceClient::new(channel).cancel(request).await
+            };
+            Outcome::of_cancel(self.link.attempt(allowed, request, send).await?)
+        })
+        .await
     }
 
     /// Every office.
@@ -197,17 +193,19 @@ impl Client {
     /// When there is no answer.
     pub async fn offices(&self) -> Result<Vec<Office>, Error> {
         let (mut offices, mut page_token) = (Vec::new(), String::new());
-        for _ in 0..PAGES_MAX {
-            let request = self.request(v1::ListOfficesRequest { page_size: 0, page_token });
-            let page =
-                OfficeServiceClient::new(self.channel.clone()).list_offices(request).await?.into_inner();
+        for _ in 0..limits::PAGES_MAX {
+            let request = v1::ListOfficesRequest { page_size: 0, page_token };
+            let send = async |channel, request: Request<_>| {
+                OfficeServiceClient::new(channel).list_offices(request).await
+            };
+            let page = self.link.call(Effect::Read, &request, send).await?;
             offices.extend(page.offices);
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 return Ok(offices);
             }
         }
-        Err(endless())
+        Err(self.endless())
     }
 
     /// What is free, by the last commit.
@@ -216,50 +214,41 @@ impl Client {
     /// `NOT_FOUND` for an unknown office, or when there is no answer.
     pub async fn availability(&self, filter: &AvailabilityFilter) -> Result<Vec<Slot>, Error> {
         let (mut slots, mut page_token) = (Vec::new(), String::new());
-        for _ in 0..PAGES_MAX {
-            let request = self.request(v1::ListAvailabilityRequest {
+        for _ in 0..limits::PAGES_MAX {
+            let request = v1::ListAvailabilityRequest {
                 office_id: filter.office_id.clone(),
                 from_date: filter.from_date.clone(),
                 to_date: filter.to_date.clone(),
                 lane: filter.lane.map(i32::from),
                 page_size: 0,
                 page_token,
-            });
-            let mut client = AvailabilityServiceClient::new(self.channel.clone());
-            let page = client.list_availability(request).await?.into_inner();
+            };
+            let send = async |channel, request: Request<_>| {
+                AvailabilityServiceClient::new(channel).list_availability(request).await
+            };
+            let page = self.link.call(Effect::Read, &request, send).await?;
             slots.extend(page.slots);
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 return Ok(slots);
             }
         }
-        Err(endless())
+        Err(self.endless())
     }
 
-    fn registrations(&self) -> RegistrationServiceClient<Channel> {
-        RegistrationServiceClient::new(self.channel.clone())
+    /// Watches what is free. Nothing is asked until [`Watch::next`].
+    #[must_use]
+    pub fn watch(&self, filter: AvailabilityFilter) -> Watch {
+        Watch::new(self.link.clone(), filter)
     }
 
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.set_timeout(self.deadline);
-        request
+    fn endless(&self) -> Error {
+        let failed = Failed::bare(Code::OutOfRange, "the server's list has no end".into());
+        self.broken(Failure::answered(failed))
     }
-}
 
-/// A server that answers with nothing is newer than this client: the outcome is unknown.
-fn unknown_outcome() -> Error {
-    Status::unknown("the server's answer holds no outcome this client knows").into()
-}
-
-fn endless() -> Error {
-    Status::out_of_range("the server's list has no end").into()
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+    /// An answer that makes no sense.
+    fn broken(&self, failure: Failure) -> Error {
+        failure.into_error(&self.link.terms.url, 1, false, Duration::ZERO)
     }
-    cause.to_string()
 }

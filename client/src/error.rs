@@ -2,11 +2,19 @@
 
 use std::{fmt, time::Duration};
 
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Code;
 
-/// A call without an answer.
-#[derive(Debug, thiserror::Error)]
+/// A call without an answer, after all its attempts.
+///
+/// A refusal is no error: it is an [`Outcome`](crate::Outcome). What to do next:
+///
+/// | question | method |
+/// |---|---|
+/// | May the place have been given all the same? | [`is_outcome_unknown`](Self::is_outcome_unknown): send the same ask again |
+/// | Is it worth asking again? | [`is_retryable`](Self::is_retryable), not before [`retry_after`](Self::retry_after) |
+/// | What is wrong with the ask? | [`reason`](Self::reason), and the fields of [`Failed`] |
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The address is none this client speaks to: nothing was asked.
     #[error("{url}: an address like http://127.0.0.1:50051 is allowed; there is no TLS yet")]
@@ -14,21 +22,52 @@ pub enum Error {
         /// What was given.
         url: String,
     },
-    /// Nobody could be reached: nothing was asked.
+    /// The call or a setting is not well-formed: nothing was asked.
+    #[error("{what}")]
+    Argument {
+        /// What was found, and what is allowed.
+        what: String,
+    },
+    /// Nobody could be reached.
     #[error("cannot reach {url}: {reason}")]
     Connect {
         /// Where.
         url: String,
         /// Why not.
         reason: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// An earlier attempt of the same call did reach the server, and may have been carried out.
+        outcome_unknown: bool,
     },
-    /// The server answered with an error.
+    /// Time ran out before an answer came, whoever noticed first. A write may have been carried out.
+    #[error("no answer within {} ms", after.as_millis())]
+    Deadline {
+        /// How long the whole call took.
+        after: Duration,
+        /// How often it was tried.
+        attempts: u32,
+        /// The call may have been carried out. False for look-ups, which change nothing.
+        outcome_unknown: bool,
+    },
+    /// The server answered with an error, or the connection broke.
     #[error("{0}")]
     Status(Box<Failed>),
+    /// Patience ended before it was known whether the place was given: `register_and_wait`.
+    #[error("it is not known whether the place was given; ask again with request_id {request_id} ({last})")]
+    OutcomeUnknown {
+        /// Ask again with it, until there is an answer: it is granted at most once.
+        request_id: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// What went wrong last.
+        last: Box<Self>,
+    },
 }
 
 /// A gRPC error with its details.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Failed {
     /// The status code.
     pub code: Code,
@@ -40,15 +79,20 @@ pub struct Failed {
     pub fields: Vec<(String, String)>,
     /// When to ask again.
     pub retry_after: Option<Duration>,
+    /// How often the call was tried.
+    pub attempts: u32,
+    /// The call may have been carried out all the same. False for look-ups, which change nothing.
+    pub outcome_unknown: bool,
 }
 
 impl Error {
-    /// The gRPC status code; `Unavailable` when nobody was reached.
+    /// The gRPC status code; `Unavailable` when nobody was reached or the outcome is unknown.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Url { .. } => Code::InvalidArgument,
-            Self::Connect { .. } => Code::Unavailable,
+            Self::Url { .. } | Self::Argument { .. } => Code::InvalidArgument,
+            Self::Connect { .. } | Self::OutcomeUnknown { .. } => Code::Unavailable,
+            Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::Status(failed) => failed.code,
         }
     }
@@ -57,47 +101,72 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Url { .. } | Self::Connect { .. } => None,
+            Self::Url { .. } | Self::Argument { .. } | Self::Connect { .. } | Self::Deadline { .. } => None,
+            Self::OutcomeUnknown { .. } => Some("OUTCOME_UNKNOWN"),
             Self::Status(failed) => failed.reason.as_deref(),
         }
     }
 
-    /// Whether the same ask should be sent again: nothing is known to have happened, or the outcome is unknown.
+    /// Whether the same ask, with the same `request_id`, is worth sending again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
+        match self {
+            Self::Url { .. } | Self::Argument { .. } => false,
+            Self::Connect { .. } | Self::Deadline { .. } | Self::OutcomeUnknown { .. } => true,
+            Self::Status(failed) => failed.is_retryable(),
+        }
     }
-}
 
-impl Error {
-    /// Whether the ask may have been granted all the same: only its repeat tells.
+    /// Whether the ask may have been granted all the same: only its repeat, with the same `request_id`, tells.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
-        self.is_retryable()
-            && matches!((self, self.reason()), (Self::Status(_), None | Some("OUTCOME_UNKNOWN")))
+        match self {
+            Self::Url { .. } | Self::Argument { .. } => false,
+            Self::Connect { outcome_unknown, .. } | Self::Deadline { outcome_unknown, .. } => {
+                *outcome_unknown
+            }
+            Self::Status(failed) => failed.outcome_unknown,
+            Self::OutcomeUnknown { .. } => true,
+        }
+    }
+
+    /// When the server wants to be asked again, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Url { .. } | Self::Argument { .. } | Self::Connect { .. } | Self::Deadline { .. } => None,
+            Self::Status(failed) => failed.retry_after,
+            Self::OutcomeUnknown { last, .. } => last.retry_after(),
+        }
+    }
+
+    /// How often the call was sent, or tried to be.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        match self {
+            Self::Url { .. } | Self::Argument { .. } => 0,
+            Self::Connect { attempts, .. }
+            | Self::Deadline { attempts, .. }
+            | Self::OutcomeUnknown { attempts, .. } => *attempts,
+            Self::Status(failed) => failed.attempts,
+        }
     }
 }
 
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        let details = status.get_error_details();
-        let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
-        Self::Status(Box::new(Failed {
-            code: status.code(),
-            message: status.message().to_owned(),
-            reason: details.error_info().map(|info| info.reason.clone()),
-            fields: violations
-                .into_iter()
-                .map(|violation| (violation.field, violation.description))
-                .collect(),
-            retry_after: details.retry_info().and_then(|info| info.retry_delay),
-        }))
+impl Failed {
+    /// By the code: one that says that nothing is known to have happened, or that the outcome is unknown.
+    pub(crate) fn is_retryable(&self) -> bool {
+        matches!(self.code, Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown)
     }
 }
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.message)?;
+        match (self.message.is_empty(), self.fields.first()) {
+            (false, _) => write!(f, "{}", self.message)?,
+            (true, Some((field, allowed))) => write!(f, "{field}: {allowed}")?,
+            (true, None) => write!(f, "{}", self.code)?,
+        }
         if let Some(after) = self.retry_after {
             write!(f, " (ask again in {} ms)", after.as_millis())?;
         }

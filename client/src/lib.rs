@@ -1,33 +1,44 @@
 //! Typed client of Kuota.
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), kuota_client::Error> {
-//! use kuota_client::{Ask, Client, Lane, Outcome};
-//!
-//! let client = Client::connect("http://127.0.0.1:50051").await?;
-//! let ask = Ask::new("kanim-pontianak", "2026-11-30", Lane::Regular).applicant("6171012309870001", "order 17");
-//! match client.register(&ask).await? {
-//!     Outcome::Registered(registration) => println!("{}", registration.code),
-//!     Outcome::Refused(refusal) => println!("{}", refusal.message),
-//! }
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! An [`Ask`] carries its `request_id`: send the same ask again whenever the outcome is unknown, and it is granted at
-//! most once.
 
 #![warn(clippy::unwrap_used)]
 
+mod admin;
+mod ask;
+mod batch;
+mod board;
+mod budget;
+mod builder;
+mod call;
 mod client;
 mod error;
+mod export;
+mod failure;
+mod gather;
+mod history;
+mod limits;
+mod link;
+mod retry;
+mod wait;
+mod watch;
 
 pub use kuota_api::v1::{
-    Durability, Lane, Office, OfficeKind, Refusal, RefusalReason, Registration, RegistrationState, Slot,
-    SlotState,
+    ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability, Event,
+    EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane, Override,
+    PauseResponse, PauseState, Receipt, Refusal, RefusalReason, RegisteredApplicant, Registration,
+    RegistrationState, ResumeResponse, ScheduleOpeningResponse, Scope, SetQuotaResponse, Slot, SlotChange,
+    SlotState, WatchedSlot,
 };
 
 pub use self::{
-    client::{Ask, AvailabilityFilter, Client, Key, Outcome},
-    error::Error,
+    admin::{Admin, By, Opening},
+    ask::{Ask, Key, Outcome},
+    board::{Board, SlotKey},
+    budget::RetryBudget,
+    builder::Builder,
+    client::{AvailabilityFilter, Client},
+    error::{Error, Failed},
+    export::{Export, ExportFilter},
+    history::{EventFilter, Events, Subject},
+    retry::RetryPolicy,
+    watch::{Update, Watch},
 };

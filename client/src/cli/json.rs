@@ -1,11 +1,14 @@
 //! JSON for scripts: the API's field and enum names, times in RFC 3339.
 
+pub(super) mod operations;
+
 use kuota_client::{
     Error, Lane, Office, OfficeKind, Outcome, Refusal, RefusalReason, Registration, RegistrationState, Slot,
-    SlotState,
+    SlotState, WatchedSlot,
 };
 use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};
+use tonic::Code;
 
 pub(super) fn offices(offices: &[Office]) -> String {
     let office = |office: &Office| {
@@ -29,18 +32,26 @@ pub(super) fn offices(offices: &[Office]) -> String {
 }
 
 pub(super) fn slots(slots: &[Slot]) -> String {
-    let slot = |slot: &Slot| {
-        json!({
-            "office_id": slot.office_id,
-            "service_date": slot.service_date,
-            "lane": lane_name(slot.lane()),
-            "capacity": slot.capacity,
-            "available": slot.available,
-            "state": SlotState::as_str_name(&slot.state()),
-            "open_time": slot.open_time.as_ref().map(time),
-        })
-    };
-    pretty(&json!({ "slots": slots.iter().map(slot).collect::<Vec<_>>() }))
+    pretty(&json!({ "slots": slots.iter().map(slot_value).collect::<Vec<_>>() }))
+}
+
+/// A watched slot, on a line.
+pub(super) fn watched(watched: &WatchedSlot) -> String {
+    let mut value = watched.slot.as_ref().map(slot_value).unwrap_or_default();
+    value["revision"] = watched.revision.into();
+    value.to_string()
+}
+
+fn slot_value(slot: &Slot) -> Value {
+    json!({
+        "office_id": slot.office_id,
+        "service_date": slot.service_date,
+        "lane": lane_name(slot.lane()),
+        "capacity": slot.capacity,
+        "available": slot.available,
+        "state": SlotState::as_str_name(&slot.state()),
+        "open_time": slot.open_time.as_ref().map(time),
+    })
 }
 
 pub(super) fn outcome(outcome: &Outcome) -> String {
@@ -51,22 +62,46 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
 }
 
 pub(super) fn error(error: &Error) -> String {
-    let fields = match error {
-        Error::Url { .. } | Error::Connect { .. } => Vec::new(),
+    let fields: Vec<Value> = match error {
         Error::Status(failed) => failed
             .fields
             .iter()
             .map(|(field, allowed)| json!({ "field": field, "description": allowed }))
             .collect(),
+        _ => Vec::new(),
     };
+    let retry_after_ms = error.retry_after().and_then(|wait| u64::try_from(wait.as_millis()).ok());
     pretty(&json!({
         "error": {
             "code": format!("{:?}", error.code()),
             "reason": error.reason(),
             "message": error.to_string(),
             "fields": fields,
+            "retry_after_ms": retry_after_ms,
+            "attempts": error.attempts(),
+            "outcome_unknown": error.is_outcome_unknown(),
         }
     }))
+}
+
+/// A reason without its prefix; one this client does not know by its number.
+pub(super) fn reason_name(refusal: &Refusal) -> String {
+    match RefusalReason::try_from(refusal.reason) {
+        Ok(reason) => reason.as_str_name().trim_start_matches("REFUSAL_REASON_").into(),
+        Err(_) => format!("REASON_{}", refusal.reason),
+    }
+}
+
+/// A status code as gRPC writes it: `NOT_FOUND`.
+pub(super) fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
 }
 
 fn registration_value(registration: &Registration) -> Value {

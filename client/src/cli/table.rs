@@ -1,14 +1,11 @@
 //! Tables and sentences for people. Times are the office's own.
 
-use std::collections::HashMap;
-
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
-use jiff::{Timestamp, tz::TimeZone};
 use kuota_client::{
     Lane, Office, OfficeKind, Outcome, Refusal, Registration, RegistrationState, Slot, SlotState,
 };
 
-use super::json::millis;
+use super::{instant::Zones, json::millis};
 
 pub(super) fn offices(offices: &[Office]) -> String {
     let mut table = table(&["OFFICE", "KIND", "NAME", "PARENT", "ZONE", "PLACES A DAY"]);
@@ -38,32 +35,41 @@ pub(super) fn offices(offices: &[Office]) -> String {
 }
 
 pub(super) fn slots(slots: &[Slot], offices: &[Office]) -> String {
+    slots_in(&slots.iter().collect::<Vec<_>>(), &Zones::of(offices))
+}
+
+/// The table of slots: a line for the header, then one for each slot.
+pub(super) fn slots_in(slots: &[&Slot], zones: &Zones) -> String {
     if slots.is_empty() {
         return "No service days are scheduled for this choice.".into();
     }
-    let zones = zones(offices);
     let mut table = table(&["OFFICE", "SERVICE DAY", "LANE", "STATE", "FREE", "OF", "OPENS"]);
-    for column in [4, 5] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    align_right(&mut table, &[4, 5]);
     for slot in slots {
-        let state = SlotState::as_str_name(&slot.state()).trim_start_matches("SLOT_STATE_");
         let free = slot.available.map_or_else(|| "-".into(), |free| free.to_string());
-        let opens =
-            slot.open_time.as_ref().map_or_else(String::new, |at| local(at, zones.get(&slot.office_id)));
+        let opens = slot.open_time.as_ref().map(|at| zones.local(at, &slot.office_id)).unwrap_or_default();
         table.add_row([
             &slot.office_id,
             &slot.service_date,
             lane_name(slot.lane()),
-            state,
+            state_name(slot.state()),
             &free,
             &slot.capacity.to_string(),
             &opens,
         ]);
     }
     text(&table)
+}
+
+/// A slot on a line, for logs and pipes.
+pub(super) fn slot_line(slot: &Slot) -> String {
+    let (office, day, lane) = (&slot.office_id, &slot.service_date, lane_name(slot.lane()));
+    let free = slot.available.map_or_else(|| "-".into(), |free| free.to_string());
+    format!("{office} {day} {lane} {} {free} of {}", state_name(slot.state()), slot.capacity)
+}
+
+pub(super) fn state_name(state: SlotState) -> &'static str {
+    state.as_str_name().trim_start_matches("SLOT_STATE_")
 }
 
 pub(super) fn outcome(outcome: &Outcome, offices: &[Office]) -> String {
@@ -76,8 +82,8 @@ pub(super) fn outcome(outcome: &Outcome, offices: &[Office]) -> String {
 fn registration(registration: &Registration, offices: &[Office]) -> String {
     let office = offices.iter().find(|office| office.id == registration.office_id);
     let name = office.map_or(registration.office_id.as_str(), |office| office.name.as_str());
-    let zones = zones(offices);
-    let zone = zones.get(&registration.office_id);
+    let zones = Zones::of(offices);
+    let local = |at| zones.local(at, &registration.office_id);
     let mut table = table(&[]);
     let mut row = |name: &str, value: &str| {
         table.add_row([name, value]);
@@ -96,11 +102,11 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
         row("Applicant", nik.trim_end());
     }
     if let Some(at) = &registration.create_time {
-        row("Granted", &local(at, zone));
+        row("Granted", &local(at));
     }
     if registration.state() == RegistrationState::Cancelled {
         if let Some(at) = &registration.update_time {
-            row("Cancelled", &local(at, zone));
+            row("Cancelled", &local(at));
         }
         row("Reason", &registration.cancel_reason);
     }
@@ -127,7 +133,7 @@ fn span_text(span_ms: i64) -> String {
     }
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     if !header.is_empty() {
@@ -136,22 +142,19 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+pub(super) fn align_right(table: &mut Table, columns: &[usize]) {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
 /// Without the blanks that pad the last column.
-fn text(table: &Table) -> String {
+pub(super) fn text(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-fn lane_name(lane: Lane) -> &'static str {
+pub(super) fn lane_name(lane: Lane) -> &'static str {
     lane.as_str_name().trim_start_matches("LANE_")
-}
-
-fn zones(offices: &[Office]) -> HashMap<String, TimeZone> {
-    let zone = |office: &Office| Some((office.id.clone(), TimeZone::get(&office.time_zone).ok()?));
-    offices.iter().filter_map(zone).collect()
-}
-
-fn local(at: &prost_types::Timestamp, zone: Option<&TimeZone>) -> String {
-    let zone = zone.cloned().unwrap_or(TimeZone::UTC);
-    let instant = Timestamp::new(at.seconds, at.nanos).unwrap_or(Timestamp::UNIX_EPOCH);
-    instant.to_zoned(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string()
 }

@@ -1,0 +1,118 @@
+//! The catalogue: what is in force, and another one applied.
+
+use std::fs;
+
+use kuota_client::{ApplyCatalogResponse, CatalogChange, CatalogChangeKind, Error, Override};
+
+use super::{
+    Args,
+    admin::ApplyArgs,
+    arguments::AdminAddress,
+    confirm::confirm,
+    instant::Zones,
+    json,
+    operations::{pauses_text, receipt_text, slots_text, zones},
+    report::{DONE, Failed, print, say},
+    table::{align_right, lane_name, table, text},
+};
+
+pub(super) async fn get(args: &Args, address: &AdminAddress) -> Result<u8, Failed> {
+    let answer = args.connect_admin(address).await?.catalog().await?;
+    if args.is_json() {
+        say(&json::operations::catalog(&answer));
+    } else {
+        print(&answer.toml);
+    }
+    Ok(DONE)
+}
+
+/// Pauses and overrides.
+pub(super) async fn status(args: &Args, address: &AdminAddress) -> Result<u8, Failed> {
+    let answer = args.connect_admin(address).await?.catalog().await?;
+    if args.is_json() {
+        say(&json::operations::status(&answer));
+    } else {
+        let zones = zones(args).await;
+        say(&format!(
+            "{}\n\n{}",
+            pauses_text(&answer.pauses, &zones),
+            overrides_text(&answer.overrides, &zones)
+        ));
+    }
+    Ok(DONE)
+}
+
+pub(super) async fn apply(args: &Args, address: &AdminAddress, apply: &ApplyArgs) -> Result<u8, Failed> {
+    let name = apply.file.display();
+    let toml = fs::read_to_string(&apply.file)
+        .map_err(|error| Failed::File(format!("{name}: {error}; name a catalogue in TOML")))?;
+    let by = if apply.validate_only { None } else { Some(apply.write.by()?) };
+    let admin = args.connect_admin(address).await?;
+    let preview = admin.preview_catalog(&apply.write.preview()?, &toml, apply.close_offices).await?;
+    let zones = zones(args).await;
+    let Some(by) = by else {
+        say(&shown(args, &preview, &zones));
+        return Ok(DONE);
+    };
+    if preview.changes.is_empty() && preview.slots.is_empty() {
+        eprintln!("The catalogue in force is the same: nothing to apply.");
+    } else {
+        let what = format!("{}\nApplying {name} changes this.", diff_text(&preview, &zones));
+        confirm(&what, "Apply?", apply.write.yes)?;
+    }
+    let failed = |error: Error| Failed::Write { error, request_id: by.request_id.clone() };
+    let applied = admin.apply_catalog(&by, &toml, apply.close_offices).await.map_err(failed)?;
+    say(&shown(args, &applied, &zones));
+    Ok(DONE)
+}
+
+fn shown(args: &Args, answer: &ApplyCatalogResponse, zones: &Zones) -> String {
+    if args.is_json() {
+        return json::operations::applied(answer);
+    }
+    let receipt = answer.receipt.as_ref().map(|receipt| format!("\n\n{}", receipt_text(receipt)));
+    format!("{}{}", diff_text(answer, zones), receipt.unwrap_or_default())
+}
+
+fn diff_text(answer: &ApplyCatalogResponse, zones: &Zones) -> String {
+    if answer.changes.is_empty() && answer.slots.is_empty() {
+        return "No differences.".into();
+    }
+    let changes: Vec<String> = answer.changes.iter().map(change_line).collect();
+    let slots = if answer.slots.is_empty() { String::new() } else { slots_text(&answer.slots, zones) };
+    [changes.join("\n"), slots].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+}
+
+/// `~ office kanim-pontianak: lane REGULAR places 120 → 140`.
+fn change_line(change: &CatalogChange) -> String {
+    let mark = match change.kind() {
+        CatalogChangeKind::Added => '+',
+        CatalogChangeKind::Changed => '~',
+        CatalogChangeKind::Removed => '-',
+        CatalogChangeKind::Unspecified => '?',
+    };
+    let CatalogChange { subject, field, before, after, .. } = change;
+    let field = if field.is_empty() { String::new() } else { format!(": {field}") };
+    let values = match (before.is_empty(), after.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => format!(" {after}"),
+        (false, true) => format!(" (was {before})"),
+        (false, false) => format!(" {before} → {after}"),
+    };
+    format!(" {mark} {subject}{field}{values}")
+}
+
+fn overrides_text(overrides: &[Override], zones: &Zones) -> String {
+    if overrides.is_empty() {
+        return "No quota or opening is set above the catalogue.".into();
+    }
+    let mut table = table(&["OFFICE", "SERVICE DAY", "LANE", "PLACES", "OPENS"]);
+    align_right(&mut table, &[3]);
+    for found in overrides {
+        let places = found.places.map_or_else(|| "as the catalogue".into(), |places| places.to_string());
+        let opens = found.open_time.as_ref().map(|at| zones.local(at, &found.office_id));
+        let opens = opens.unwrap_or_else(|| "as its rule says".into());
+        table.add_row([&found.office_id, &found.service_date, lane_name(found.lane()), &places, &opens]);
+    }
+    format!("Set above the catalogue:\n{}", text(&table))
+}

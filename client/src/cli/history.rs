@@ -1,0 +1,162 @@
+//! What happened: events as a table, a registration's events as a story, and the export.
+
+use kuota_client::{Event, EventFilter, ExportFilter, ExportedRegistration, Key, RegistrationState, Subject};
+
+use super::{
+    Args,
+    admin::{EventArgs, Format},
+    arguments::AdminAddress,
+    instant::{self, Zones},
+    json, lookup,
+    operations::zones,
+    report::{DONE, Failed, print, say},
+    single,
+    table::{align_right, lane_name, table, text},
+};
+
+/// Events of one registration shown: it is granted once and cancelled once, and much else it cannot suffer.
+const STORY_EVENTS_MAX: usize = 1_000;
+
+pub(super) async fn events(args: &Args, address: &AdminAddress, asked: &EventArgs) -> Result<u8, Failed> {
+    let zones = zones(args).await;
+    let zone = asked.office.as_deref().and_then(|office| zones.get(office));
+    let time = |name: &str, text: &Option<String>| {
+        text.as_deref().map(|text| instant::parse(name, text, zone)).transpose()
+    };
+    let (from_time, to_time) = (time("--from", &asked.from)?, time("--to", &asked.to)?);
+    let subject = match (&asked.registration, &asked.office, &asked.by) {
+        (Some(key), _, _) => Subject::Registration(id(args, lookup(key, false)).await?),
+        (None, Some(office), _) => Subject::Office(office.clone()),
+        (None, None, Some(actor)) => Subject::Actor(actor.clone()),
+        (None, None, None) => Subject::Everything,
+    };
+    let filter = EventFilter { subject, from_time, to_time };
+    let (events, is_cut) = list(args, address, &filter, asked.limit).await?;
+    say(&if args.is_json() { json::operations::events(&events) } else { events_text(&events, &zones) });
+    if is_cut {
+        eprintln!("There are more: raise --limit, or go on with --from.");
+    }
+    Ok(DONE)
+}
+
+/// The story of one registration.
+pub(super) async fn log(args: &Args, address: &AdminAddress, key: Key) -> Result<u8, Failed> {
+    let subject = Subject::Registration(id(args, key).await?);
+    let filter = EventFilter { subject, ..EventFilter::default() };
+    let (events, _) = list(args, address, &filter, STORY_EVENTS_MAX).await?;
+    if args.is_json() {
+        say(&json::operations::events(&events));
+    } else if events.is_empty() {
+        say("The log has nothing about it.");
+    } else {
+        let zones = zones(args).await;
+        let lines: Vec<String> = events.iter().map(|event| story_line(event, &zones)).collect();
+        say(&lines.join("\n"));
+    }
+    Ok(DONE)
+}
+
+pub(super) async fn export(
+    args: &Args,
+    address: &AdminAddress,
+    filter: &ExportFilter,
+    format: Format,
+) -> Result<u8, Failed> {
+    let admin = args.connect_admin(address).await?;
+    let mut export = admin.export(filter).await?;
+    let header =
+        "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason\n";
+    let mut is_read = format == Format::Json || print(header);
+    while is_read && let Some(part) = export.next().await? {
+        let lines: String = match format {
+            Format::Csv => part.iter().map(csv_line).collect(),
+            Format::Json => part.iter().map(|found| json::operations::exported(found) + "\n").collect(),
+        };
+        is_read = lines.is_empty() || print(&lines);
+    }
+    Ok(DONE)
+}
+
+async fn id(args: &Args, key: Key) -> Result<String, Failed> {
+    match key {
+        Key::Id(id) => Ok(id),
+        key @ (Key::Code(_) | Key::RequestId(_)) => Ok(single::id(&args.connect().await?, key).await?),
+    }
+}
+
+/// Up to so many events, and whether there are more.
+async fn list(
+    args: &Args,
+    address: &AdminAddress,
+    filter: &EventFilter,
+    limit: usize,
+) -> Result<(Vec<Event>, bool), Failed> {
+    let mut listing = args.connect_admin(address).await?.events(filter);
+    let mut events = Vec::new();
+    while let Some(event) = listing.next().await? {
+        if events.len() == limit {
+            return Ok((events, true));
+        }
+        events.push(event);
+    }
+    Ok((events, false))
+}
+
+fn events_text(events: &[Event], zones: &Zones) -> String {
+    if events.is_empty() {
+        return "Nothing happened in this choice.".into();
+    }
+    let mut table = table(&["NUMBER", "TIME", "WHO", "WHAT", "WHY"]);
+    align_right(&mut table, &[0]);
+    for event in events {
+        let (number, time) = (event.number.to_string(), time_text(event, zones));
+        table.add_row([&number, &time, who(event), what(event), &event.reason]);
+    }
+    text(&table)
+}
+
+/// `Fri 2026-11-27 14:00:00 WIB  siti: Registration … was cancelled. Why: ill`.
+fn story_line(event: &Event, zones: &Zones) -> String {
+    let why = if event.reason.is_empty() { String::new() } else { format!(" Why: {}", event.reason) };
+    format!("{}  {}: {}{why}", time_text(event, zones), who(event), what(event))
+}
+
+fn time_text(event: &Event, zones: &Zones) -> String {
+    event.time.as_ref().map(|at| zones.local(at, &event.office_id)).unwrap_or_default()
+}
+
+fn who(event: &Event) -> &str {
+    if event.actor.is_empty() { "a calling service" } else { &event.actor }
+}
+
+fn what(event: &Event) -> &str {
+    if event.description.is_empty() {
+        event.kind().as_str_name().trim_start_matches("EVENT_KIND_")
+    } else {
+        &event.description
+    }
+}
+
+fn csv_line(found: &ExportedRegistration) -> String {
+    let time = |at: &Option<prost_types::Timestamp>| at.as_ref().map(ToString::to_string).unwrap_or_default();
+    let state = RegistrationState::as_str_name(&found.state()).trim_start_matches("REGISTRATION_STATE_");
+    let (lane, number) = (lane_name(found.lane()), found.queue_number.to_string());
+    // One applicant's reference a line of the field.
+    let references = found.references.join("\n");
+    let (granted, changed) = (time(&found.create_time), time(&found.update_time));
+    let fields = [
+        &found.id,
+        &found.code,
+        &found.request_id,
+        &found.office_id,
+        &found.service_date,
+        lane,
+        state,
+        &number,
+        &references,
+        &granted,
+        &changed,
+        &found.cancel_reason,
+    ];
+    super::bulk::csv_record(fields)
+}
