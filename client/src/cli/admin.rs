@@ -14,12 +14,13 @@ const EXAMPLES: &str = "\
 Examples:
   kuota admin status
   kuota admin pause --office kanim-pontianak --reason \"power cut\"
-  kuota admin quota set --office kanim-pontianak --date 2026-11-30 --lane REGULAR --places 140 --reason \"second counter\"
-  kuota admin open --office ukk-sintang --date 2026-12-05 --at \"2026-11-28 09:00\" --places 40 --reason \"extra Saturday\"
+  kuota admin quota set --office kanim-pontianak --date 2026-11-30 --lane REGULAR --places 140
+  kuota admin open --office ukk-sintang --date 2026-12-05 --at \"2026-11-28 09:00\" --places 40
   kuota admin catalog apply kalbar.toml --reason \"new holidays\"
   kuota admin events --office kanim-pontianak --from \"2026-11-27 13:00\"
 
-Writes show what will be done and ask first; --yes does it without asking. Places that are granted are never taken away.";
+Writes need a --reason, show what will be done and ask first; --yes does it without asking. Places that are granted \
+are never taken away.";
 
 /// Where, and what to do.
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,9 @@ use kuota_client::{AvailabilityFilter, By, Lane};
 
 use super::report::Failed;
 
+/// Help keeps what every command has apart from what is its own.
+pub(super) const COMMON: &str = "Common options";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     Table,
@@ -79,13 +82,7 @@ pub(super) struct RegisterArgs {
 #[derive(Debug, Args)]
 pub(super) struct AdminAddress {
     /// Address of the server's listener for operators.
-    #[arg(
-        long,
-        global = true,
-        env = "KUOTA_ADMIN_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50052"
-    )]
+    #[arg(long, global = true, env = "KUOTA_ADMIN_URL", hide_env_values = true, value_name = "URL", default_value = "http://127.0.0.1:50052", help_heading = COMMON)]
     pub(super) admin_url: String,
 }
 
@@ -96,7 +93,7 @@ pub(super) struct WriteArgs {
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Who, up to 64 characters [default: the user's name].
-    #[arg(long, env = "KUOTA_ACTOR", value_name = "NAME")]
+    #[arg(long, env = "KUOTA_ACTOR", hide_env_values = true, value_name = "NAME")]
     actor: Option<String>,
     /// UUID of this intent: repeat it to ask again after an unknown outcome [default: a new one].
     #[arg(long, value_name = "UUID")]

@@ -20,12 +20,13 @@ A file of people:
   kanim-pontianak,2026-11-30,REGULAR,6171012309870001,order 17,,
   kanim-pontianak,2026-11-30,PRIORITY,6171016309870002,order 18,,family-1
   kanim-pontianak,2026-11-30,PRIORITY,6171012309870003,order 18,,family-1
-Rows with the same party are one ask, of up to five people, all or nothing. With a request_id of its own each ask
-can be repeated: the same file run again gets the same registrations. The file is checked before anything is sent.
 
-Results on stdout, as CSV: line, request_id, outcome (REGISTERED, or why not), code, queue_number, office, date,
-message. Exit codes: 0 all are registered, 1 some are not, 69 of some it is not known: run them again with the
-request_id of the results.";
+Rows with the same party are one ask, of up to five people, all or nothing. With a request_id each ask can be \
+repeated: the same file run again gets the same registrations. The file is checked whole before anything is sent.
+
+Results on stdout, as CSV: line, request_id, outcome (REGISTERED, or why not), code, queue_number, office, date, \
+message. Exit codes with --file: 0 all are registered, 1 some are not, 69 of some it is not known: run those again \
+with the request_id of the results.";
 
 /// Rounds in which asks without a definite answer, or with BUSY, are asked again.
 const ROUNDS_MAX: u32 = 5;

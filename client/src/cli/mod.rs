@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 use kuota_client::{Admin, Client, Error, Key};
 
 use self::{
-    arguments::{AdminAddress, Output, RegisterArgs, SlotArgs},
+    arguments::{AdminAddress, COMMON, Output, RegisterArgs, SlotArgs},
     report::{DONE, Failed, say},
 };
 
@@ -45,13 +45,13 @@ Exit codes: 0 done, 1 refused or not found, 64 bad usage, 69 no answer or outcom
 #[command(name = "kuota", version, after_help = EXAMPLES, max_term_width = 110)]
 pub(crate) struct Args {
     /// Address of the server.
-    #[arg(long, global = true, env = "KUOTA_URL", default_value = "http://127.0.0.1:50051")]
+    #[arg(long, global = true, env = "KUOTA_URL", hide_env_values = true, default_value = "http://127.0.0.1:50051", help_heading = COMMON)]
     url: String,
     /// A table for people, or JSON for scripts.
-    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table, help_heading = COMMON)]
     output: Output,
     /// Language of the server's messages, `id` or `en` [default: `id` where LC_ALL, LC_MESSAGES or LANG says so].
-    #[arg(long, global = true, env = "KUOTA_LANGUAGE", value_name = "TAG")]
+    #[arg(long, global = true, env = "KUOTA_LANGUAGE", hide_env_values = true, value_name = "TAG", help_heading = COMMON)]
     language: Option<String>,
     #[command(subcommand)]
     command: Command,

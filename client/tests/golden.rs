@@ -1,0 +1,506 @@
+//! What `kuota` prints: help of every command, and its output against a server that answers from a script.
+//! `UPDATE_EXPECT=1 cargo test -p kuota-client --test golden` writes the files in `golden/` anew.
+
+mod support;
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use expect_test::expect_file;
+use kuota_api::v1::{self, Lane, RefusalReason};
+use support::{Scripted, Stream, failed, item_failed, item_granted, item_refused};
+use tonic::{Code, Status};
+
+const ID: &str = "01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f";
+const KANIM: &str = "kanim-pontianak";
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// A command and all that it printed, with what differs from run to run taken out.
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kuota"));
+    for name in
+        ["KUOTA_URL", "KUOTA_ADMIN_URL", "KUOTA_ACTOR", "KUOTA_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"]
+    {
+        command.env_remove(name);
+    }
+    command.env("COLUMNS", "100").env("USER", "siti").envs(environment.iter().copied());
+    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
+    let mut text = format!("$ kuota {}\n", arguments.join(" "));
+    text.push_str(&String::from_utf8(output.stdout).unwrap());
+    for line in String::from_utf8(output.stderr).unwrap().lines() {
+        text.push_str(&format!("stderr: {line}\n"));
+    }
+    text.push_str(&format!("exit {}\n", output.status.code().unwrap()));
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Ids the tool made itself.
+fn stable(text: &str) -> String {
+    let is_id = |word: &&str| word.len() == 36 && uuid::Uuid::try_parse(word).is_ok() && *word != ID;
+    let mut stable = text.to_owned();
+    for id in text.split(|c: char| !c.is_ascii_hexdigit() && c != '-').filter(is_id) {
+        stable = stable.replace(id, "<made here>");
+    }
+    stable
+}
+
+/// Several commands against one server, as one page.
+async fn page(server: &Scripted, commands: &[&[&str]]) -> String {
+    let mut page = Vec::new();
+    for command in commands {
+        let (url, arguments) =
+            (server.url.clone(), command.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let run = move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            run(&arguments, &[("KUOTA_URL", &url), ("KUOTA_ADMIN_URL", &url)])
+        };
+        let text = tokio::task::spawn_blocking(run).await.unwrap();
+        page.push(stable(&text).replace(&server.url, "http://<server>"));
+    }
+    page.join("\n")
+}
+
+/// A server that knows the zone of its one office, however often it is asked.
+async fn pontianak() -> Scripted {
+    let server = Scripted::start().await;
+    for _ in 0..20 {
+        let office = v1::Office {
+            id: KANIM.into(),
+            name: "Kantor Imigrasi Pontianak".into(),
+            time_zone: "Asia/Pontianak".into(),
+            ..Default::default()
+        };
+        server
+            .script
+            .offices
+            .then(Ok(v1::ListOfficesResponse { offices: vec![office], ..Default::default() }));
+    }
+    server
+}
+
+/// 2026-11-27 14:00 in Pontianak, and so many seconds.
+fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds: 1_795_762_800 + seconds, nanos: 0 })
+}
+
+fn receipt(changes: u32) -> Option<v1::Receipt> {
+    Some(v1::Receipt { request_id: ID.into(), time: at(0), changes, repeated_request: false })
+}
+
+fn slot_change(before: Option<u32>, after: u32, granted: u32) -> v1::SlotChange {
+    v1::SlotChange {
+        office_id: KANIM.into(),
+        service_date: "2026-11-30".into(),
+        lane: Lane::Regular.into(),
+        capacity_before: before,
+        capacity_after: after,
+        granted,
+        open_time_before: at(0).filter(|_| before.is_some()),
+        open_time_after: at(0),
+    }
+}
+
+fn pause(scope: v1::Scope) -> v1::PauseState {
+    v1::PauseState { scope: Some(scope), since: at(60), actor: "siti".into(), reason: "power cut".into() }
+}
+
+fn office_scope() -> v1::Scope {
+    v1::Scope { office_id: Some(KANIM.into()), ..Default::default() }
+}
+
+#[test]
+fn help_of_every_command() {
+    let commands = [
+        "",
+        "offices",
+        "availability",
+        "watch",
+        "register",
+        "get",
+        "cancel",
+        "log",
+        "completions",
+        "man",
+        "admin",
+        "admin status",
+        "admin catalog",
+        "admin catalog get",
+        "admin catalog apply",
+        "admin open",
+        "admin quota",
+        "admin quota set",
+        "admin quota clear",
+        "admin pause",
+        "admin resume",
+        "admin events",
+        "admin export",
+    ];
+    for command in commands {
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let name = format!("help/{}.txt", ["kuota", command].join(" ").trim().replace(' ', "-"));
+        expect_file![golden(&name)].assert_eq(&run(&arguments, &[]));
+    }
+}
+
+#[test]
+fn usage_errors_say_what_is_allowed() {
+    let commands: [&[&str]; 8] = [
+        &["regster"],
+        &["register", "--office", KANIM],
+        &["register", "--file", "people.csv", "--nik", "1"],
+        &["register", "--file", "nowhere.csv"],
+        &["admin", "pause", "--reason", "power cut"],
+        &["admin", "pause", "--office", KANIM],
+        &["admin", "pause", "--everything", "--reason", "power cut"],
+        &[
+            "admin",
+            "quota",
+            "set",
+            "--office",
+            KANIM,
+            "--date",
+            "2026-11-30",
+            "--lane",
+            "FAST",
+            "--places",
+            "1",
+        ],
+    ];
+    let page: Vec<String> = commands.iter().map(|command| run(command, &[])).collect();
+    expect_file![golden("usage.txt")].assert_eq(&page.join("\n"));
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell], &[]);
+        for word in ["register", "admin", "close-offices", "exit 0"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("man1");
+    assert!(run(&["man", path.to_str().unwrap()], &[]).ends_with("exit 0\n"));
+    for page in ["kuota.1", "kuota-register.1", "kuota-admin-quota-set.1"] {
+        assert!(path.join(page).is_file(), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn quotas_openings_and_overrides() {
+    let server = pontianak().await;
+    let script = &server.script;
+    let pauses = || Ok(v1::GetCatalogResponse { pauses: vec![pause(office_scope())], ..Default::default() });
+    script.set_quota.then(Ok(v1::SetQuotaResponse {
+        receipt: receipt(1),
+        slots: vec![slot_change(Some(120), 100, 112)],
+        ..Default::default()
+    }));
+    script.set_quota.then(Ok(v1::SetQuotaResponse {
+        receipt: receipt(1),
+        slots: vec![slot_change(Some(120), 140, 112)],
+        ..Default::default()
+    }));
+    script.get_catalog.then(pauses()).then(Ok(v1::GetCatalogResponse::default()));
+    script.clear_override.then(Ok(v1::ClearOverrideResponse { receipt: receipt(0), ..Default::default() }));
+    script.get_catalog.then(Ok(v1::GetCatalogResponse::default()));
+    let repeated = v1::Receipt { repeated_request: true, ..receipt(1).unwrap() };
+    script.schedule_opening.then(Ok(v1::ScheduleOpeningResponse {
+        receipt: receipt(2),
+        slots: vec![slot_change(None, 40, 0)],
+        ..Default::default()
+    }));
+    script.get_catalog.then(Ok(v1::GetCatalogResponse::default()));
+    script
+        .schedule_opening
+        .then(Ok(v1::ScheduleOpeningResponse { receipt: Some(repeated), ..Default::default() }));
+    script.get_catalog.then(Ok(v1::GetCatalogResponse::default()));
+    script.schedule_opening.then(Err(failed(Code::InvalidArgument, "OPENING_IN_THE_PAST")));
+    let slot = ["--office", KANIM, "--date", "2026-11-30", "--lane", "REGULAR"];
+    let why = ["--reason", "a test", "--yes"];
+    let set = [&["admin", "quota", "set"], &slot[..], &["--places", "100"], &why].concat();
+    let set_json =
+        [&["--output", "json", "admin", "quota", "set"], &slot[..], &["--places", "140"], &why].concat();
+    let set_more = [&["admin", "quota", "set"], &slot[..], &["--places", "140"], &why].concat();
+    let clear = [&["admin", "quota", "clear"], &slot[..], &why].concat();
+    let open = |at: &'static str| {
+        let days = ["admin", "open", "--office", KANIM, "--date", "2026-12-05", "--at", at, "--places", "40"];
+        [&days[..], &["--request-id", ID], &why].concat()
+    };
+    let (local, absolute) = (open("2026-11-28 09:00"), open("2026-11-28T02:00:00Z"));
+    let (past, wrong) = (open("2020-01-01T00:00:00Z"), open("soon"));
+    let page = page(&server, &[&set, &set_json, &clear, &local, &absolute, &past, &wrong]).await;
+    drop(set_more);
+    expect_file![golden("admin-slots.txt")].assert_eq(&page);
+    let asked = script.schedule_opening.asked();
+    assert_eq!(asked[0], asked[1], "the clock of the office, and UTC");
+    let command = asked[0].command.clone().unwrap();
+    assert_eq!((command.actor.as_str(), command.reason.as_str()), ("siti", "a test"));
+}
+
+#[tokio::test]
+async fn pauses_and_status() {
+    let server = pontianak().await;
+    let script = &server.script;
+    let everything = pause(v1::Scope::default());
+    script.pause.then(Ok(v1::PauseResponse {
+        receipt: receipt(1),
+        pauses: vec![everything.clone(), pause(office_scope())],
+        ..Default::default()
+    }));
+    let still = vec![everything.clone()];
+    script.resume.then(Ok(v1::ResumeResponse { receipt: receipt(1), pauses: still, ..Default::default() }));
+    script.resume.then(Ok(v1::ResumeResponse { receipt: receipt(0), ..Default::default() }));
+    (0..5).for_each(|_| {
+        script.resume.then(Err(Status::unavailable("gone")));
+    });
+    let places = v1::Override {
+        office_id: KANIM.into(),
+        service_date: "2026-11-30".into(),
+        lane: Lane::OneDay.into(),
+        places: Some(5),
+        open_time: None,
+    };
+    let opening =
+        v1::Override { places: None, open_time: at(3_600), lane: Lane::Regular.into(), ..places.clone() };
+    let status = v1::GetCatalogResponse {
+        toml: "[[office]]\n".into(),
+        overrides: vec![places, opening],
+        pauses: vec![everything],
+        server_time: None,
+    };
+    script.get_catalog.then(Ok(status.clone())).then(Ok(status.clone())).then(Ok(status));
+    script.get_catalog.then(Ok(v1::GetCatalogResponse::default()));
+    let commands: [&[&str]; 8] = [
+        &["admin", "pause", "--office", KANIM, "--reason", "power cut", "--yes"],
+        &["admin", "resume", "--office", KANIM, "--reason", "back", "-y"],
+        &["--output", "json", "admin", "resume", "--everything", "--reason", "back", "-y"],
+        &["admin", "resume", "--everything", "--reason", "back", "-y"],
+        &["admin", "status"],
+        &["admin", "status", "--output", "json"],
+        &["admin", "catalog", "get"],
+        &["admin", "status"],
+    ];
+    expect_file![golden("admin-pauses.txt")].assert_eq(&page(&server, &commands).await);
+}
+
+#[tokio::test]
+async fn a_catalogue_is_shown_before_it_is_applied() {
+    let server = pontianak().await;
+    let script = &server.script;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kalbar.toml");
+    std::fs::write(&file, "[[office]]\n").unwrap();
+    let change = |kind: v1::CatalogChangeKind, subject: &str, field: &str, before: &str, after: &str| {
+        v1::CatalogChange {
+            kind: kind.into(),
+            subject: subject.into(),
+            field: field.into(),
+            before: before.into(),
+            after: after.into(),
+        }
+    };
+    use v1::CatalogChangeKind::{Added, Changed, Removed};
+    let diff = v1::ApplyCatalogResponse {
+        receipt: None,
+        changes: vec![
+            change(Added, "holiday 2026-12-25", "", "", "Natal"),
+            change(Changed, "office kanim-pontianak", "lane REGULAR places", "120", "140"),
+            change(Removed, "office mpp-kubu-raya", "", "", ""),
+        ],
+        slots: vec![slot_change(Some(120), 140, 7)],
+        server_time: None,
+    };
+    let applied = v1::ApplyCatalogResponse { receipt: receipt(4), ..diff.clone() };
+    script.apply_catalog.then(Ok(diff.clone())).then(Ok(diff.clone())).then(Ok(diff)).then(Ok(applied));
+    script.apply_catalog.then(Err(failed(Code::FailedPrecondition, "OFFICE_IN_USE")));
+    script.apply_catalog.then(Ok(v1::ApplyCatalogResponse::default()));
+    let apply = ["admin", "catalog", "apply", file.to_str().unwrap()];
+    let with = |more: &[&'static str]| [&apply[..], more].concat();
+    let commands = [
+        with(&["--validate-only"]),
+        with(&["--reason", "new year"]),
+        with(&["--reason", "new year", "--yes"]),
+        with(&["--validate-only"]),
+        with(&["--validate-only"]),
+        vec!["admin", "catalog", "apply", "nowhere.toml"],
+    ];
+    let commands: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
+    let page = page(&server, &commands).await.replace(directory.path().to_str().unwrap(), "<dir>");
+    expect_file![golden("admin-catalog.txt")].assert_eq(&page);
+    let only: Vec<bool> = script.apply_catalog.asked().iter().map(|asked| asked.validate_only).collect();
+    assert_eq!(only, [true, true, true, false, true, true], "without --yes nothing is applied");
+}
+
+#[tokio::test]
+async fn history_and_export() {
+    let server = pontianak().await;
+    let script = &server.script;
+    let event = |number, kind: v1::EventKind, actor: &str, reason: &str, description: &str| v1::Event {
+        number,
+        time: at(i64::try_from(number).unwrap() * 60),
+        actor: actor.into(),
+        reason: reason.into(),
+        kind: kind.into(),
+        description: description.into(),
+        registration_id: ID.into(),
+        office_id: KANIM.into(),
+        service_date: "2026-11-30".into(),
+        lane: Lane::Regular.into(),
+        request_id: ID.into(),
+    };
+    use v1::EventKind::{Cancelled, Granted};
+    let story = || {
+        Ok(v1::ListEventsResponse {
+            events: vec![
+                event(7, Granted, "", "", "Number 1 of 2026-11-30 was granted to one applicant."),
+                event(9, Cancelled, "siti", "ill", "The registration was cancelled; one place came back."),
+            ],
+            ..Default::default()
+        })
+    };
+    (0..5).for_each(|_| {
+        script.list_events.then(story());
+    });
+    let found = v1::Registration { id: ID.into(), ..support::granted(ID) };
+    script.get.then(Ok(v1::GetRegistrationResponse { registration: Some(found), server_time: None }));
+    script.get.then(Err(failed(Code::NotFound, "REGISTRATION_NOT_FOUND")));
+    let exported = v1::ExportedRegistration {
+        id: ID.into(),
+        code: "K7P2-9QXW".into(),
+        request_id: ID.into(),
+        office_id: KANIM.into(),
+        service_date: "2026-11-30".into(),
+        lane: Lane::Regular.into(),
+        state: v1::RegistrationState::Confirmed.into(),
+        queue_number: 1,
+        references: vec!["order 17".into(), "a \"b\", c".into()],
+        create_time: at(0),
+        update_time: at(0),
+        cancel_reason: String::new(),
+    };
+    for _ in 0..2 {
+        let messages = vec![Ok(v1::ExportResponse { registrations: vec![exported.clone()] })];
+        script.export.then(Ok(Stream { messages, stays_open: false }));
+    }
+    let commands: [&[&str]; 9] = [
+        &["log", "K7P2-9QXW"],
+        &["log", "22222222"],
+        &["log", ID, "--output", "json"],
+        &["admin", "events", "--office", KANIM, "--from", "2026-11-27 13:00"],
+        &["admin", "events", "--limit", "1"],
+        &["admin", "events", "--by", "siti", "--to", "2026-11-27 13:00"],
+        &["admin", "events", "--by", "siti", "--office", KANIM],
+        &["admin", "export"],
+        &["admin", "export", "--format", "json"],
+    ];
+    expect_file![golden("history.txt")].assert_eq(&page(&server, &commands).await);
+}
+
+#[tokio::test]
+async fn a_file_of_people() {
+    let server = pontianak().await;
+    let script = &server.script;
+    let mut file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
+    file.write_all(
+        b"office,date,lane,nik,reference,party\n\
+          kanim-pontianak,2026-11-30,REGULAR,6171012309870001,order 17,\n\
+          kanim-pontianak,2026-11-30,REGULAR,6171016309870002,\"a, b\",family\n\
+          nowhere,2026-11-30,REGULAR,6171012309870003,,\n\
+          kanim-pontianak,2026-11-30,REGULAR,6171012309870004,,family\n\
+          kanim-pontianak,2026-11-30,REGULAR,6171012309870005,,\n",
+    )
+    .unwrap();
+    let busy = |ask: &v1::RegisterRequest| {
+        let refusal = support::refusal(RefusalReason::Busy, 1);
+        let outcome = v1::register_batch_item::Outcome::Refusal(refusal);
+        v1::RegisterBatchItem { request_id: ask.request_id.clone(), outcome: Some(outcome) }
+    };
+    let answer = |items| Ok(v1::RegisterBatchResponse { items, server_time: None });
+    script.register_batch.answer_with(move |batch: &v1::RegisterBatchRequest| {
+        let asks = &batch.requests;
+        assert_eq!(asks[1].applicants.len(), 2, "a party is one ask");
+        answer(vec![
+            busy(&asks[0]),
+            item_granted(&asks[1]),
+            item_failed(&asks[2], Code::NotFound, "OFFICE_NOT_FOUND"),
+            item_refused(&asks[3], RefusalReason::SoldOut),
+        ])
+    });
+    script.register_batch.answer_with(move |batch| answer(batch.requests.iter().map(item_granted).collect()));
+    script.register_batch.answer_with(move |batch| answer(batch.requests.iter().map(item_granted).collect()));
+    script.register_batch.answer_with(move |batch| answer(batch.requests.iter().map(item_granted).collect()));
+    let name = file.path().to_str().unwrap().to_owned();
+    let commands: [&[&str]; 2] =
+        [&["register", "--file", &name], &["--output", "json", "register", "--file", &name, "--batch", "2"]];
+    let page = page(&server, &commands).await.replace(&name, "people.csv");
+    expect_file![golden("people.txt")].assert_eq(&page);
+    let sizes: Vec<usize> = script.register_batch.asked().iter().map(|batch| batch.requests.len()).collect();
+    assert_eq!(sizes, [4, 1, 2, 2], "only BUSY was asked again");
+    assert!(!page.contains("61710"), "no identity number is shown");
+}
+
+#[tokio::test]
+async fn a_watch_off_a_terminal() {
+    use v1::watch_availability_response::Event;
+    let server = pontianak().await;
+    let slot = |available, state: v1::SlotState, revision| v1::WatchedSlot {
+        slot: Some(v1::Slot {
+            office_id: KANIM.into(),
+            service_date: "2026-11-30".into(),
+            lane: Lane::Regular.into(),
+            capacity: 120,
+            available: Some(available),
+            state: state.into(),
+            open_time: at(0),
+        }),
+        revision,
+    };
+    use v1::SlotState::{Open, SoldOut};
+    let told = |event| Ok(v1::WatchAvailabilityResponse { event: Some(event), server_time: None });
+    for _ in 0..2 {
+        let messages = vec![
+            told(Event::Snapshot(v1::WatchedSlots { slots: vec![slot(2, Open, 1)] })),
+            told(Event::SnapshotEnd(v1::SnapshotEnd { slots: 1 })),
+            told(Event::Changes(v1::WatchedSlots { slots: vec![slot(0, SoldOut, 3)] })),
+            Err(failed(Code::NotFound, "OFFICE_NOT_FOUND")),
+        ];
+        server.script.watch.then(Ok(Stream { messages, stays_open: false }));
+    }
+    let commands: [&[&str]; 2] = [&["watch", "--office", KANIM], &["watch", "--output", "json"]];
+    expect_file![golden("watch.txt")].assert_eq(&page(&server, &commands).await);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_and_the_callers_language() {
+    let server = pontianak().await;
+    (0..5).for_each(|_| {
+        server.script.register.then(Err(failed(Code::Unavailable, "OUTCOME_UNKNOWN")));
+    });
+    let register = ["register", "--office", KANIM, "--date", "2026-11-30", "--nik", "6171012309870001"];
+    let page = page(&server, &[&register]).await;
+    expect_file![golden("unknown.txt")].assert_eq(&page);
+    let url = server.url.clone();
+    let rows: [(&[(&str, &str)], &[&str], Option<&str>); 4] = [
+        (&[("LANG", "id_ID.UTF-8")], &[], Some("id")),
+        (&[("LANG", "id_ID.UTF-8"), ("LC_ALL", "C")], &[], None),
+        (&[("LANG", "id_ID.UTF-8")], &["--language", "en"], Some("en")),
+        (&[], &[], None),
+    ];
+    for (environment, flags, expected) in rows {
+        let arguments = [flags, &["offices", "--url", &url]].concat();
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let environment = environment.to_owned();
+        let run = move || {
+            run(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &environment);
+        };
+        tokio::task::spawn_blocking(run).await.unwrap();
+        assert_eq!(server.script.offices.languages().last().unwrap().as_deref(), expected);
+    }
+}
