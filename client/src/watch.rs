@@ -132,3 +132,94 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use hyper_util::rt::TokioIo;
+    use kuota_api::v1::{
+        ListAvailabilityRequest, ListAvailabilityResponse, SnapshotEnd,
+        availability_service_server::{AvailabilityService, AvailabilityServiceServer},
+        watch_availability_response::Event,
+    };
+    use tokio_stream::StreamExt as _;
+    use tonic::{
+        Response, Status,
+        transport::{Endpoint, Server},
+    };
+
+    use super::*;
+    use crate::{call::Terms, retry::RetryPolicy};
+
+    /// Shows an empty snapshot to each watcher, and says nothing more.
+    #[derive(Clone, Default)]
+    struct Mute {
+        watched: Arc<Mutex<Vec<WatchAvailabilityRequest>>>,
+    }
+
+    #[tonic::async_trait]
+    impl AvailabilityService for Mute {
+        type WatchAvailabilityStream = std::pin::Pin<
+            Box<dyn tokio_stream::Stream<Item = Result<WatchAvailabilityResponse, Status>> + Send>,
+        >;
+
+        async fn list_availability(
+            &self,
+            _: Request<ListAvailabilityRequest>,
+        ) -> Result<Response<ListAvailabilityResponse>, Status> {
+            Err(Status::unimplemented("only watched"))
+        }
+
+        async fn watch_availability(
+            &self,
+            request: Request<WatchAvailabilityRequest>,
+        ) -> Result<Response<Self::WatchAvailabilityStream>, Status> {
+            self.watched.lock().unwrap().push(request.into_inner());
+            let event = Some(Event::SnapshotEnd(SnapshotEnd { slots: 0 }));
+            let end = Ok(WatchAvailabilityResponse { event, server_time: None });
+            Ok(Response::new(Box::pin(tokio_stream::once(end).chain(tokio_stream::pending()))))
+        }
+    }
+
+    /// A link through memory: no socket, so that paused time passes only when everybody waits.
+    fn link(server: &Mute) -> Link {
+        let server = server.clone();
+        let connector = tower::service_fn(move |_| {
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let service = AvailabilityServiceServer::new(server.clone());
+            let incoming = tokio_stream::once(Ok::<_, io::Error>(far));
+            tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+            std::future::ready(Ok::<_, io::Error>(TokioIo::new(near)))
+        });
+        let url = "http://memory".to_owned();
+        let channel = Endpoint::from_static("http://memory").connect_with_connector_lazy(connector);
+        let second = Duration::from_secs(1);
+        let retry = RetryPolicy::default();
+        Link::new(vec![channel], None, Terms { url, deadline: second, attempt_timeout: second, retry })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_is_silent_for_three_heartbeats_is_replaced() {
+        let server = Mute::default();
+        let heartbeat = Duration::from_secs(7);
+        let mut watch = Watch::new(link(&server), AvailabilityFilter::default()).heartbeat(heartbeat);
+        let began = Instant::now();
+        assert_eq!(watch.next().await.unwrap(), Update::Snapshot(vec![]));
+        assert!(began.elapsed() < Duration::from_secs(1));
+        // A caller that does something else in between loses nothing.
+        for _ in 0..3 {
+            let tick = Duration::from_secs(5);
+            assert!(tokio::time::timeout(tick, watch.next()).await.is_err(), "nothing is told");
+        }
+        assert_eq!(watch.next().await.unwrap(), Update::Snapshot(vec![]), "by another stream");
+        let elapsed = began.elapsed();
+        assert!((heartbeat * 3..heartbeat * 3 + Duration::from_secs(1)).contains(&elapsed), "{elapsed:?}");
+        let asked = server.watched.lock().unwrap().clone();
+        assert_eq!(asked.len(), 2);
+        assert_eq!(asked[0].heartbeat, Some(prost_types::Duration { seconds: 7, nanos: 0 }));
+    }
+}

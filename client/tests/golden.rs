@@ -1,70 +1,19 @@
-//! What `kuota` prints: help of every command, and its output against a server that answers from a script.
+//! What `kuota` prints, against a server that answers from a script.
 //! `UPDATE_EXPECT=1 cargo test -p kuota-client --test golden` writes the files in `golden/` anew.
 
 mod support;
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::io::Write as _;
 
 use expect_test::expect_file;
 use kuota_api::v1::{self, Lane, RefusalReason};
-use support::{Scripted, Stream, failed, item_failed, item_granted, item_refused};
+use support::{
+    Scripted, Stream, failed, item_failed, item_granted, item_refused,
+    tool::{ID, golden, page, run},
+};
 use tonic::{Code, Status};
 
-const ID: &str = "01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f";
 const KANIM: &str = "kanim-pontianak";
-
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
-
-/// A command and all that it printed, with what differs from run to run taken out.
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kuota"));
-    for name in
-        ["KUOTA_URL", "KUOTA_ADMIN_URL", "KUOTA_ACTOR", "KUOTA_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"]
-    {
-        command.env_remove(name);
-    }
-    command.env("COLUMNS", "100").env("USER", "siti").envs(environment.iter().copied());
-    let output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
-    let mut text = format!("$ kuota {}\n", arguments.join(" "));
-    text.push_str(&String::from_utf8(output.stdout).unwrap());
-    for line in String::from_utf8(output.stderr).unwrap().lines() {
-        text.push_str(&format!("stderr: {line}\n"));
-    }
-    text.push_str(&format!("exit {}\n", output.status.code().unwrap()));
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
-}
-
-/// Ids the tool made itself.
-fn stable(text: &str) -> String {
-    let is_id = |word: &&str| word.len() == 36 && uuid::Uuid::try_parse(word).is_ok() && *word != ID;
-    let mut stable = text.to_owned();
-    for id in text.split(|c: char| !c.is_ascii_hexdigit() && c != '-').filter(is_id) {
-        stable = stable.replace(id, "<made here>");
-    }
-    stable
-}
-
-/// Several commands against one server, as one page.
-async fn page(server: &Scripted, commands: &[&[&str]]) -> String {
-    let mut page = Vec::new();
-    for command in commands {
-        let (url, arguments) =
-            (server.url.clone(), command.iter().map(ToString::to_string).collect::<Vec<_>>());
-        let run = move || {
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            run(&arguments, &[("KUOTA_URL", &url), ("KUOTA_ADMIN_URL", &url)])
-        };
-        let text = tokio::task::spawn_blocking(run).await.unwrap();
-        page.push(stable(&text).replace(&server.url, "http://<server>"));
-    }
-    page.join("\n")
-}
 
 /// A server that knows the zone of its one office, however often it is asked.
 async fn pontianak() -> Scripted {
@@ -112,84 +61,6 @@ fn pause(scope: v1::Scope) -> v1::PauseState {
 
 fn office_scope() -> v1::Scope {
     v1::Scope { office_id: Some(KANIM.into()), ..Default::default() }
-}
-
-#[test]
-fn help_of_every_command() {
-    let commands = [
-        "",
-        "offices",
-        "availability",
-        "watch",
-        "register",
-        "get",
-        "cancel",
-        "log",
-        "completions",
-        "man",
-        "admin",
-        "admin status",
-        "admin catalog",
-        "admin catalog get",
-        "admin catalog apply",
-        "admin open",
-        "admin quota",
-        "admin quota set",
-        "admin quota clear",
-        "admin pause",
-        "admin resume",
-        "admin events",
-        "admin export",
-    ];
-    for command in commands {
-        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
-        let name = format!("help/{}.txt", ["kuota", command].join(" ").trim().replace(' ', "-"));
-        expect_file![golden(&name)].assert_eq(&run(&arguments, &[]));
-    }
-}
-
-#[test]
-fn usage_errors_say_what_is_allowed() {
-    let commands: [&[&str]; 8] = [
-        &["regster"],
-        &["register", "--office", KANIM],
-        &["register", "--file", "people.csv", "--nik", "1"],
-        &["register", "--file", "nowhere.csv"],
-        &["admin", "pause", "--reason", "power cut"],
-        &["admin", "pause", "--office", KANIM],
-        &["admin", "pause", "--everything", "--reason", "power cut"],
-        &[
-            "admin",
-            "quota",
-            "set",
-            "--office",
-            KANIM,
-            "--date",
-            "2026-11-30",
-            "--lane",
-            "FAST",
-            "--places",
-            "1",
-        ],
-    ];
-    let page: Vec<String> = commands.iter().map(|command| run(command, &[])).collect();
-    expect_file![golden("usage.txt")].assert_eq(&page.join("\n"));
-}
-
-#[test]
-fn completions_and_manual_pages_name_every_command() {
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = run(&["completions", shell], &[]);
-        for word in ["register", "admin", "close-offices", "exit 0"] {
-            assert!(script.contains(word), "{shell}: {word}");
-        }
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("man1");
-    assert!(run(&["man", path.to_str().unwrap()], &[]).ends_with("exit 0\n"));
-    for page in ["kuota.1", "kuota-register.1", "kuota-admin-quota-set.1"] {
-        assert!(path.join(page).is_file(), "{page}");
-    }
 }
 
 #[tokio::test]

@@ -55,11 +55,12 @@ pub(super) async fn apply(args: &Args, address: &AdminAddress, apply: &ApplyArgs
         return Ok(DONE);
     };
     if preview.changes.is_empty() && preview.slots.is_empty() {
-        eprintln!("The catalogue in force is the same: nothing to apply.");
-    } else {
-        let what = format!("{}\nApplying {name} changes this.", diff_text(&preview, &zones));
-        confirm(&what, "Apply?", apply.write.yes)?;
+        // A repeat after a lost answer ends here too: what it asked for is in force.
+        say(&shown(args, &preview, &zones));
+        return Ok(DONE);
     }
+    let what = format!("{}\nApplying {name} changes this.", diff_text(&preview, &zones));
+    confirm(&what, "Apply?", apply.write.yes)?;
     let failed = |error: Error| Failed::Write { error, request_id: by.request_id.clone() };
     let applied = admin.apply_catalog(&by, &toml, apply.close_offices).await.map_err(failed)?;
     say(&shown(args, &applied, &zones));

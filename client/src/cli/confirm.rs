@@ -10,8 +10,7 @@ pub(super) fn confirm(what: &str, question: &str, yes: bool) -> Result<(), Faile
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        let usage = format!("{what}\nkuota: nobody can be asked without a terminal: say --yes to do it");
-        return Err(Failed::Usage(usage));
+        return Err(Failed::Unconfirmed(what.into()));
     }
     let mut err = io::stderr().lock();
     // A question that cannot be shown is answered with no below.

@@ -61,7 +61,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     })
 }
 
-pub(super) fn error(error: &Error) -> String {
+pub(super) fn error(error: &Error) -> Value {
     let fields: Vec<Value> = match error {
         Error::Status(failed) => failed
             .fields
@@ -71,7 +71,7 @@ pub(super) fn error(error: &Error) -> String {
         _ => Vec::new(),
     };
     let retry_after_ms = error.retry_after().and_then(|wait| u64::try_from(wait.as_millis()).ok());
-    pretty(&json!({
+    json!({
         "error": {
             "code": format!("{:?}", error.code()),
             "reason": error.reason(),
@@ -81,7 +81,7 @@ pub(super) fn error(error: &Error) -> String {
             "attempts": error.attempts(),
             "outcome_unknown": error.is_outcome_unknown(),
         }
-    }))
+    })
 }
 
 /// A reason without its prefix; one this client does not know by its number.

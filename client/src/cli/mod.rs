@@ -21,7 +21,7 @@ use kuota_client::{Admin, Client, Error, Key};
 
 use self::{
     arguments::{AdminAddress, COMMON, Output, RegisterArgs, SlotArgs},
-    report::{DONE, Failed, say},
+    report::{DONE, Failed, Form, say},
 };
 
 pub(crate) use self::report::USAGE;
@@ -128,6 +128,19 @@ impl Args {
         self.output == Output::Json
     }
 
+    fn form(&self) -> Form {
+        let is_stream = match &self.command {
+            Command::Watch { .. } => true,
+            Command::Register(register) => register.file.is_some(),
+            _ => false,
+        };
+        match (self.is_json(), is_stream) {
+            (false, _) => Form::Text,
+            (true, false) => Form::Json,
+            (true, true) => Form::JsonLine,
+        }
+    }
+
     async fn connect(&self) -> Result<Client, Error> {
         let mut builder = Client::builder(&self.url).channels(1);
         if let Some(language) = self.language() {
@@ -157,7 +170,7 @@ impl Args {
 pub(crate) async fn run(args: Args) -> u8 {
     match execute(&args).await {
         Ok(code) => code,
-        Err(failed) => report::complain(args.is_json(), &failed),
+        Err(failed) => report::complain(args.form(), &failed),
     }
 }
 

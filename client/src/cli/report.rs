@@ -29,6 +29,8 @@ pub(super) enum Failed {
     Usage(String),
     /// A file cannot be read or written.
     File(String),
+    /// Nobody can be asked whether this should be done.
+    Unconfirmed(String),
     /// The user said no.
     Declined,
 }
@@ -58,30 +60,39 @@ pub(super) fn print(text: &str) -> bool {
     }
 }
 
+/// How an error is printed on stdout, for those who read there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Not at all: people read stderr.
+    Text,
+    /// As one document.
+    Json,
+    /// As one more line.
+    JsonLine,
+}
+
 /// Says what went wrong and what to do next; returns the exit code.
-pub(super) fn complain(is_json: bool, failed: &Failed) -> u8 {
+pub(super) fn complain(form: Form, failed: &Failed) -> u8 {
     match failed {
-        Failed::Usage(what) => {
+        Failed::Usage(what) | Failed::File(what) => {
             eprintln!("kuota: {what}");
             USAGE
         }
-        Failed::File(what) => {
-            eprintln!("kuota: {what}");
+        Failed::Unconfirmed(what) => {
+            eprintln!("{what}\nkuota: nobody can be asked without a terminal: say --yes to do it");
             USAGE
         }
         Failed::Declined => {
             eprintln!("kuota: nothing was changed");
             NO
         }
-        Failed::Call(error) => call(is_json, error, "--url", "--request-id", None),
-        Failed::Admin(error) => call(is_json, error, "--admin-url", "--request-id", None),
-        Failed::Write { error, request_id } => {
-            call(is_json, error, "--url or --admin-url", "--request-id", Some(request_id))
-        }
+        Failed::Call(error) => call(form, error, "--url", None),
+        Failed::Admin(error) => call(form, error, "--admin-url", None),
+        Failed::Write { error, request_id } => call(form, error, "--url or --admin-url", Some(request_id)),
     }
 }
 
-fn call(is_json: bool, error: &Error, address: &str, repeat: &str, request_id: Option<&String>) -> u8 {
+fn call(form: Form, error: &Error, address: &str, request_id: Option<&String>) -> u8 {
     match error {
         Error::Status(failed) if !failed.fields.is_empty() => {
             for (field, allowed) in &failed.fields {
@@ -91,12 +102,16 @@ fn call(is_json: bool, error: &Error, address: &str, repeat: &str, request_id: O
         _ => eprintln!("kuota: {error}"),
     }
     if let (true, Some(id)) = (error.is_outcome_unknown(), request_id) {
-        eprintln!("It may have been done all the same: ask again with {repeat} {id} to learn the outcome.");
+        eprintln!(
+            "It may have been done all the same: ask again with --request-id {id} to learn the outcome."
+        );
     } else if let Some(next) = next(error, address) {
         eprintln!("{next}");
     }
-    if is_json {
-        say(&json::error(error));
+    match form {
+        Form::Text => {}
+        Form::Json => say(&format!("{:#}", json::error(error))),
+        Form::JsonLine => say(&json::error(error).to_string()),
     }
     code(error)
 }

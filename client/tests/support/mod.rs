@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::allow_attributes, reason = "not every part is unused everywhere")]
 
+pub(crate) mod friday;
 mod services;
+pub(crate) mod tool;
 
 use std::{
     collections::{HashMap, VecDeque},
