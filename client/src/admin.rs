@@ -91,6 +91,7 @@ impl By {
     }
 }
 
+#[doc(hidden)]
 impl From<Link> for Admin {
     fn from(link: Link) -> Self {
         Self { link }

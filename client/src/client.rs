@@ -44,6 +44,7 @@ pub struct AvailabilityFilter {
     pub lane: Option<Lane>,
 }
 
+#[doc(hidden)]
 impl From<Link> for Client {
     fn from(link: Link) -> Self {
         Self { link }

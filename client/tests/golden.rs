@@ -38,6 +38,12 @@ fn at(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds: 1_795_762_800 + seconds, nanos: 0 })
 }
 
+/// Asked again without a pause.
+fn at_once(mut status: Status) -> Status {
+    status.metadata_mut().insert("grpc-retry-pushback-ms", "0".parse().unwrap());
+    status
+}
+
 fn receipt(changes: u32) -> Option<v1::Receipt> {
     Some(v1::Receipt { request_id: ID.into(), time: at(0), changes, repeated_request: false })
 }
@@ -129,7 +135,7 @@ async fn pauses_and_status() {
     script.resume.then(Ok(v1::ResumeResponse { receipt: receipt(1), pauses: still, ..Default::default() }));
     script.resume.then(Ok(v1::ResumeResponse { receipt: receipt(0), ..Default::default() }));
     (0..5).for_each(|_| {
-        script.resume.then(Err(Status::unavailable("gone")));
+        script.resume.then(Err(at_once(Status::unavailable("gone"))));
     });
     let places = v1::Override {
         office_id: KANIM.into(),
@@ -352,7 +358,7 @@ async fn a_watch_off_a_terminal() {
 async fn an_unknown_outcome_and_the_callers_language() {
     let server = pontianak().await;
     (0..5).for_each(|_| {
-        server.script.register.then(Err(failed(Code::Unavailable, "OUTCOME_UNKNOWN")));
+        server.script.register.then(Err(at_once(failed(Code::Unavailable, "OUTCOME_UNKNOWN"))));
     });
     let register = ["register", "--office", KANIM, "--date", "2026-11-30", "--nik", "6171012309870001"];
     let page = page(&server, &[&register]).await;

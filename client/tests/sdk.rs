@@ -387,3 +387,30 @@ async fn an_empty_answer_is_an_unknown_outcome() {
     server.script.get.then(Ok(v1::GetRegistrationResponse::default()));
     assert!(!client.get(Key::Code("K7P29QXW".into())).await.unwrap_err().is_outcome_unknown());
 }
+
+/// Compiles only when every call may move between threads, as `tokio::spawn` asks.
+#[tokio::test]
+async fn every_call_can_be_spawned() {
+    fn spawnable<F: Future + Send>(call: F) {
+        drop(call);
+    }
+    let client = Client::builder("http://127.0.0.1:1").connect_lazy().unwrap();
+    let admin = Admin::builder("http://127.0.0.1:1").connect_lazy().unwrap();
+    let (ask, filter, by) = (ask(), AvailabilityFilter::default(), By::new("siti", "a test"));
+    let slot = SlotKey::new("kanim-pontianak", "2026-11-30", Lane::Regular);
+    spawnable(client.register(&ask));
+    spawnable(client.register_and_wait(&ask, Duration::from_secs(1)));
+    spawnable(client.register_batch(std::slice::from_ref(&ask)));
+    spawnable(client.get(Key::Id(String::new())));
+    spawnable(client.cancel("", ""));
+    spawnable(client.offices());
+    spawnable(client.availability(&filter));
+    spawnable(client.watch(filter.clone()).next());
+    spawnable(admin.catalog());
+    spawnable(admin.apply_catalog(&by, "", false));
+    spawnable(admin.set_quota(&by, &slot, 1));
+    spawnable(admin.pause(&by, &Scope::default()));
+    spawnable(admin.events(&EventFilter::default()).next());
+    spawnable(admin.export(&ExportFilter::default()));
+    spawnable(Client::connect("http://127.0.0.1:1"));
+}

@@ -70,7 +70,7 @@ pub(super) struct RegisterArgs {
     #[arg(long)]
     pub(super) accepted: bool,
     /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "nik", "reference", "request_id"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "lane", "nik", "reference", "request_id"])]
     pub(super) file: Option<std::path::PathBuf>,
     /// With --file: asks sent in one call, 1 to 1000.
     #[arg(long, value_name = "N", default_value_t = 500, requires = "file",

@@ -132,7 +132,10 @@ fn next(error: &Error, address: &str) -> Option<String> {
             "Is the server running? Start it with `kuota-server`, or name it with {address}."
         ));
     }
-    let next = match error.reason()? {
+    if error.code() == Code::Unimplemented {
+        return Some(format!("The server there is older than this tool, or serves others: check {address}."));
+    }
+    let next = match error.reason().unwrap_or_default() {
         "OFFICE_NOT_FOUND" => "`kuota offices` lists the offices.",
         "REGISTRATION_NOT_FOUND" => "Check the booking code or id; --request looks up a request_id.",
         "REQUEST_ID_REUSED" => "A new intent needs a new --request-id, or none.",
@@ -144,6 +147,7 @@ fn next(error: &Error, address: &str) -> Option<String> {
         "NOT_SCHEDULED" => "`kuota admin open` schedules a day; `kuota availability` lists those that are.",
         "BOOKING_CLOSED" => "Nothing can be changed for that day any more; choose a later one.",
         "TOO_MANY_WATCHERS" => "`kuota availability` answers once.",
+        _ if error.is_retryable() => "Ask again in a moment.",
         _ => return None,
     };
     Some(next.into())
