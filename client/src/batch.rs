@@ -8,7 +8,7 @@ use crate::{
     call::{Call, Effect},
     error::{Error, Failed},
     failure::Failure,
-    limits::BATCH_ASKS_MAX,
+    limits::{BATCH_ANSWER_MAX_BYTES, BATCH_ASKS_MAX},
     link::Link,
 };
 
@@ -45,7 +45,10 @@ pub(crate) async fn register(link: &Link, asks: &[Ask]) -> Result<Vec<Result<Out
     loop {
         let requests = open.iter().map(|open| asks[open.index].request.clone()).collect();
         let send = async |channel, request: Request<_>| {
-            RegistrationServiceClient::new(channel).register_batch(request).await
+            RegistrationServiceClient::new(channel)
+                .max_decoding_message_size(BATCH_ANSWER_MAX_BYTES)
+                .register_batch(request)
+                .await
         };
         let answer = link.attempt(call.attempt(), v1::RegisterBatchRequest { requests }, send).await;
         let failure = match answer.and_then(|answer| as_many(answer.items, open.len())) {

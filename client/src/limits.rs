@@ -30,6 +30,8 @@ pub(crate) const BUDGET_REFUND_THOUSANDTHS: u32 = 100;
 
 /// Asks in one batch, as the server has it.
 pub(crate) const BATCH_ASKS_MAX: usize = 1_000;
+/// The answer to a batch: a thousand parties of five, each with what went wrong.
+pub(crate) const BATCH_ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Pages followed before a listing of offices or slots is taken to be endless.
 pub(crate) const PAGES_MAX: usize = 10_000;
 /// Pages of events followed: a page may be empty, the log is read in pieces.
