@@ -127,7 +127,7 @@ impl Friday {
             // A dropped sender stops the server as well.
             app.run(async { drop(stopped.await) }).await.unwrap()
         });
-        let client = Client::connect(&format!("http://{}", addresses.grpc)).await.unwrap();
+        let client = people::single_minded(&addresses.grpc.to_string()).await;
         Server { client, addresses, clock, data, engine: Some(engine), stop: Some(stop), running }
     }
 }
@@ -190,7 +190,7 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Client {
-        Client::connect(&format!("http://{}", self.addresses.grpc)).await.unwrap()
+        people::single_minded(&self.addresses.grpc.to_string()).await
     }
 
     /// Moves the clock, and waits until what became due is in the log.

@@ -1,11 +1,17 @@
 //! People and what they ask.
 
-use kuota_client::{Ask, Client, Lane, Outcome, Refusal, RefusalReason, Registration};
+use kuota_client::{Ask, Client, Lane, Outcome, Refusal, RefusalReason, Registration, RetryPolicy};
 
 use super::{MONDAY, OFFICE};
 
 /// Asks again after BUSY, at once and so often at most: patience is bounded, time is not waited for.
 const BUSY_TRIES_MAX: usize = 200_000;
+
+/// A client with one connection that asks once: what the server says is what the test sees.
+pub(crate) async fn single_minded(address: &str) -> Client {
+    let builder = Client::builder(format!("http://{address}")).channels(1).retry(RetryPolicy::none());
+    builder.connect().await.unwrap()
+}
 
 /// The NIK of somebody: the same for the same number.
 pub(crate) fn nik(number: u32) -> String {

@@ -28,15 +28,19 @@ pub(crate) fn command(data: &Path) -> Command {
     command
 }
 
+/// The program where an earlier one listened.
+pub(crate) fn command_at(data: &Path, grpc: &str, admin: &str) -> Command {
+    let mut command = Command::new(SERVER);
+    arguments_at(&mut command, data, [grpc, admin]);
+    command
+}
+
 pub(crate) fn arguments(command: &mut Command, data: &Path) {
-    command.args([
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--http-listen",
-        "127.0.0.1:0",
-    ]);
+    arguments_at(command, data, ["127.0.0.1:0", "127.0.0.1:0"]);
+}
+
+fn arguments_at(command: &mut Command, data: &Path, [grpc, admin]: [&str; 2]) {
+    command.args(["--listen", grpc, "--admin-listen", admin, "--http-listen", "127.0.0.1:0"]);
     command.arg("--data").arg(data).stderr(Stdio::piped()).stdin(Stdio::null());
 }
 
@@ -77,7 +81,7 @@ impl Process {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        Client::connect(&format!("http://{}", self.grpc)).await.unwrap()
+        super::people::single_minded(&self.grpc).await
     }
 
     pub(crate) fn pid(&self) -> u32 {
