@@ -191,7 +191,9 @@ async fn a_catalogue_is_shown_before_it_is_applied() {
             change(Changed, "office kanim-pontianak", "lane REGULAR places", "120", "140"),
             change(Removed, "office mpp-kubu-raya", "", "", ""),
         ],
+        changes_total: 3,
         slots: vec![slot_change(Some(120), 140, 7)],
+        slots_total: 12,
         server_time: None,
     };
     let applied = v1::ApplyCatalogResponse { receipt: receipt(4), ..diff.clone() };

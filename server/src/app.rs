@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -19,7 +19,10 @@ use crate::{
     engine::{BootError, Engine, EngineParts, Fatal, WatchHub, recover},
     exit::Exit,
     grpc::Services,
-    limits::{DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX, NOTICE},
+    limits::{
+        CALLS_LOOKED_AT_EVERY, DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX, NOTICE,
+        STREAMS_DRAIN_MAX,
+    },
     log::{EventLog, LogOptions, LogReader, SqliteLog},
     telemetry::Metrics,
 };
@@ -208,22 +211,23 @@ impl App {
             // An error means that the server is gone: closed as well.
             let _ = closing.wait_for(|closing| *closing).await;
         };
-        let grpc = {
+        let mut servers = JoinSet::new();
+        {
             let (services, door) = (services.clone(), closed(closing.clone()));
             let acceptor = Acceptor::new(TcpListener::from_std(listeners.grpc)?, connections_max);
-            tokio::spawn(async move { services.serve(acceptor, door).await })
-        };
-        let admin = {
+            servers.spawn(async move { services.serve(acceptor, door).await });
+        }
+        {
             let (services, door) = (services.clone(), closed(closing.clone()));
             let acceptor = Acceptor::new(TcpListener::from_std(listeners.admin)?, connections_max);
-            tokio::spawn(async move { services.serve_admin(acceptor, door).await })
-        };
-        let http = {
+            servers.spawn(async move { services.serve_admin(acceptor, door).await });
+        }
+        {
             let (console, door) = (console.clone(), closed(closing));
             let acceptor = Acceptor::new(TcpListener::from_std(listeners.http)?, HTTP_CONNECTIONS_MAX);
             let acceptor = acceptor.with_life(HTTP_CONNECTION_LIFE);
-            tokio::spawn(async move { Ok(console.serve(acceptor, door).await?) })
-        };
+            servers.spawn(async move { Ok(console.serve(acceptor, door).await?) });
+        }
         services.set_serving(true).await;
         console.set_ready(true);
         info!(grpc = %addresses.grpc, admin = %addresses.admin, http = %addresses.http, "serving");
@@ -246,7 +250,7 @@ impl App {
         close.send_replace(true);
         // A watch has no end of its own: it would hold its connection for as long as that may take.
         hub.close();
-        drain([grpc, admin, http], bound).await;
+        drain(servers, bound, &services).await;
         if fatal.is_none() && tokio::time::timeout(bound, engine.flush()).await.is_err() {
             warn!("the log did not take the last batch in time");
         }
@@ -270,20 +274,33 @@ impl App {
     }
 }
 
-async fn drain(servers: [JoinHandle<anyhow::Result<()>>; 3], bound: Duration) {
-    let deadline = tokio::time::Instant::now() + bound;
-    for mut server in servers {
-        match tokio::time::timeout_at(deadline, &mut server).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => error!(%error, "a listener failed"),
-            Ok(Err(error)) => error!(%error, "a listener panicked"),
-            Err(_) => {
-                warn!("connections were still open when the time to close them was over");
-                server.abort();
-                // The abort is what ended it.
-                let _ = server.await;
+/// Waits for the servers to end: so long for calls under way, and not much longer than the last of them for streams,
+/// which end only when they are read.
+async fn drain(mut servers: JoinSet<anyhow::Result<()>>, bound: Duration, services: &Services) {
+    let over = async {
+        while services.calls_under_way() > 0 {
+            tokio::time::sleep(CALLS_LOOKED_AT_EVERY).await;
+        }
+        tokio::time::sleep(STREAMS_DRAIN_MAX).await;
+    };
+    let ended = async {
+        while let Some(ended) = servers.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => error!(%error, "a listener failed"),
+                Err(error) => error!(%error, "a listener panicked"),
             }
         }
+    };
+    let is_ended = tokio::select! {
+        biased;
+        () = ended => true,
+        // An error is the bound: over as well.
+        _ = tokio::time::timeout(bound, over) => false,
+    };
+    if !is_ended {
+        warn!("connections were still open when the time to close them was over");
+        servers.shutdown().await;
     }
 }
 

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Orders that may wait for the ledger; one more is told OVERLOADED.
 pub const LEDGER_QUEUE_MAX: usize = 8_192;
+/// Operators' writes that may wait for the ledger, or be read at the door.
+pub const OPERATORS_QUEUE_MAX: usize = 16;
+/// Events of a batch from which on nothing more is decided into it.
+pub const BATCH_EVENTS_MAX: usize = 16_384;
 /// Asks of batches that may wait for the ledger; a batch beyond is told OVERLOADED.
 pub const BATCHED_ASKS_WAITING_MAX: usize = 65_536;
 /// Asks in one `RegisterBatch`.
@@ -45,8 +49,16 @@ pub const WATCH_SLOTS_MAX: usize = 500;
 pub const WATCH_STEPS_KEPT_MAX: usize = 64;
 /// Reads of the log or of all registrations, for operators, at once.
 pub const HISTORY_READS_MAX: usize = 2;
-/// Rows of the log read for one page of events.
+/// Rows of the log read for one page of events,
 pub const HISTORY_ROWS_MAX: usize = 4_096;
+/// and events looked at.
+pub const HISTORY_EVENTS_MAX: usize = 100_000;
+/// Slots, and differences of catalogues, shown in one answer; the rest are counted.
+pub const CHANGES_SHOWN_MAX: usize = 1_000;
+/// Wrong fields named in one answer, and the characters of each.
+pub const VIOLATIONS_SHOWN_MAX: usize = 16;
+/// Characters of what is said of one wrong field.
+pub const VIOLATION_CHARS_MAX: usize = 240;
 /// Registrations in one message of an export.
 pub const EXPORT_CHUNK: usize = 500;
 /// Calls under way on one connection.
@@ -64,5 +76,9 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const NOTICE: Duration = Duration::from_millis(200);
 /// For calls under way when the door is closed.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How often a stop looks whether calls are still under way.
+pub const CALLS_LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
+/// For streams once the last call under way is answered: who does not read would hold a stop for long.
+pub const STREAMS_DRAIN_MAX: Duration = Duration::from_secs(1);
 /// For answers on their way when the log is lost.
 pub const LAST_WORDS_MAX: Duration = Duration::from_secs(1);

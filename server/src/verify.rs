@@ -2,7 +2,7 @@
 //! format with the server and nothing of how the server decides: an oracle that copies the bug is none.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     path::Path,
 };
 
@@ -113,6 +113,8 @@ struct Oracle {
     overrides: HashSet<SlotKey>,
     /// Operators' writes, and when they were carried out.
     commands: HashMap<(u32, Vec<u8>), i64>,
+    /// The same in their order.
+    commands_in_order: VecDeque<(i64, (u32, Vec<u8>))>,
     last_ms: i64,
 }
 
@@ -180,10 +182,16 @@ impl Oracle {
             Body::OfficeClosed(_) => {}
             Body::OpeningRemoved(_) | Body::CatalogApplied(_) => {}
             Body::CommandCarriedOut(mark) => {
-                self.commands.retain(|_, carried_out_ms| *carried_out_ms >= mark.forget_before_ms);
-                if self.commands.insert((event.caller, mark.request_id), at_ms).is_some() {
+                let is_old = |(carried_out_ms, _): &(i64, _)| *carried_out_ms < mark.forget_before_ms;
+                while self.commands_in_order.front().is_some_and(is_old) {
+                    let old = self.commands_in_order.pop_front();
+                    old.and_then(|(_, command)| self.commands.remove(&command));
+                }
+                let command = (event.caller, mark.request_id);
+                if self.commands.insert(command.clone(), at_ms).is_some() {
                     return Some("an operator's write is carried out twice");
                 }
+                self.commands_in_order.push_back((at_ms, command));
             }
             Body::OverrideSet(set) => match set.slot.as_ref().map(key) {
                 Some(slot) if slot.0 < self.offices => drop(self.overrides.insert(slot)),
@@ -267,6 +275,9 @@ impl Oracle {
         let moved = slot.open_at_ms != changed.open_at_ms;
         let was_open = slot.open_at_ms <= at_ms;
         (slot.capacity, slot.open_at_ms) = (changed.places.into(), changed.open_at_ms);
+        if let Some((office, day, _)) = known {
+            self.ends.insert((*office, *day), (changed.close_at_ms, changed.day_end_ms));
+        }
         (moved && was_open).then_some("the opening of an opened tranche is moved")
     }
 

@@ -215,8 +215,25 @@ async fn what_an_operator_may_not_do_is_told_with_its_reason() {
         done(admin.schedule_opening(opening(1, "2026-12-05", future, None)).await),
         failed,
         "PLACES_REQUIRED",
-        "2026-12-05 is no service day",
+        "the catalogue has no places for 2026-12-05",
     );
+    let lanes = |lanes: &[i32]| v1::ScheduleOpeningRequest {
+        lanes: lanes.to_vec(),
+        ..opening(1, "2026-12-07", future, None)
+    };
+    row(
+        done(admin.schedule_opening(lanes(&[Lane::OneDay.into()])).await),
+        failed,
+        "PLACES_REQUIRED",
+        "the catalogue has no places for 2026-12-07 in this lane",
+    );
+    row(
+        done(admin.schedule_opening(lanes(&[1, 0])).await),
+        invalid,
+        "INVALID_FIELD",
+        "lanes[1]: LANE_REGULAR",
+    );
+    row(done(admin.schedule_opening(lanes(&[1; 4])).await), invalid, "INVALID_FIELD", "lanes: up to 3 lanes");
     row(
         done(admin.schedule_opening(opening(1, "2026-12-07", "2026-12-07T08:00:00Z", None)).await),
         failed,

@@ -5,8 +5,8 @@ mod support;
 use std::{path::Path, process::Command};
 
 use kuota_api::log::v1::{
-    Applicant, Cancelled, DayClosed, Event, EventBatch, Granted, LogOpened, OfficeDefined, Slot,
-    TrancheChanged, TrancheReleased, event::Body,
+    Applicant, Cancelled, CommandCarriedOut, DayClosed, Event, EventBatch, Granted, LogOpened, OfficeDefined,
+    OverrideCleared, OverrideSet, Paused, Resumed, Scope, Slot, TrancheChanged, TrancheReleased, event::Body,
 };
 use kuota_server::{
     log::{Chain, EventLog, FORMAT, LogOptions, SqliteLog},
@@ -64,6 +64,14 @@ fn grant_of(at_ms: i64, number: u8, change: impl Fn(&mut Granted)) -> (i64, Even
     at(at_ms, Body::Granted(granted))
 }
 
+fn command(at_ms: i64, number: u8, forget_before_ms: i64) -> (i64, Event) {
+    let (request_id, content) = (vec![number; 16], vec![number; 16]);
+    at(
+        at_ms,
+        Body::CommandCarriedOut(CommandCarriedOut { request_id, content, changes: 1, forget_before_ms }),
+    )
+}
+
 fn write(data: &Path, events: &[(i64, Event)]) {
     let (mut log, _) = SqliteLog::open(&data.join("log.sqlite"), LogOptions::default()).unwrap();
     let mut chain = Chain::default();
@@ -93,6 +101,31 @@ fn a_sound_log_is_ok() {
     let (verdict, _data) = verdict_of(&[opened(), more.to_vec()].concat());
     assert!(verdict.ok, "{verdict:?}");
     assert_eq!((verdict.events, verdict.grants, verdict.live), (8, 3, 0));
+}
+
+#[test]
+fn what_operators_do_is_sound_too() {
+    let scope = Some(Scope { office: Some(0), day: None, lane: Some(1) });
+    let later = TrancheChanged {
+        tranche: 1,
+        slot: Some(SLOT),
+        places: 3,
+        open_at_ms: OPEN_AT_MS,
+        close_at_ms: CLOSE_AT_MS + 2_000,
+        day_end_ms: DAY_END_MS + 2_000,
+    };
+    let more = [
+        at(1_000, Body::Paused(Paused { scope })),
+        command(1_000, 1, 0),
+        at(1_100, Body::Resumed(Resumed { scope })),
+        at(1_200, Body::OverrideSet(OverrideSet { slot: Some(SLOT), places: Some(3), open_at_ms: None })),
+        grant(1_300, 1),
+        at(1_400, Body::TrancheChanged(later)),
+        grant(CLOSE_AT_MS + 1_000, 2),
+        command(CLOSE_AT_MS + 1_000, 1, CLOSE_AT_MS),
+    ];
+    let (verdict, _data) = verdict_of(&[opened(), more.to_vec()].concat());
+    assert!(verdict.ok, "booking that closes later is honoured: {verdict:?}");
 }
 
 #[test]
@@ -154,6 +187,34 @@ fn each_broken_invariant_is_counted_and_named() {
             "a service day ends too early",
             |v| v.other_faults,
             vec![at(8_999, Body::DayClosed(DayClosed { office: 0, day: 20_000, forget_at_ms: 99_000 }))],
+        ),
+        (
+            "a grant comes while its slot is paused",
+            |v| v.other_faults,
+            vec![at(1_000, Body::Paused(Paused { scope: Some(Scope::default()) })), grant(1_000, 1)],
+        ),
+        (
+            "what was never paused resumes",
+            |v| v.other_faults,
+            vec![at(1_000, Body::Resumed(Resumed { scope: Some(Scope::default()) }))],
+        ),
+        (
+            "what was never set is cleared",
+            |v| v.other_faults,
+            vec![at(1_000, Body::OverrideCleared(OverrideCleared { slot: Some(SLOT) }))],
+        ),
+        (
+            "an operator's write is carried out twice",
+            |v| v.other_faults,
+            vec![command(1_000, 1, 0), command(2_000, 1, 1_000)],
+        ),
+        (
+            "a cancellation names another slot",
+            |v| v.other_faults,
+            vec![
+                grant(1_000, 1),
+                at(1_000, Body::Cancelled(Cancelled { registration_id: vec![1; 16], slot: None })),
+            ],
         ),
         ("unknown event type", |v| v.other_faults, vec![(1_000, Event::default())]),
     ];

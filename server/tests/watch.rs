@@ -5,7 +5,8 @@ mod support;
 use std::collections::HashMap;
 
 use kuota_api::v1::{
-    self, availability_service_client::AvailabilityServiceClient, watch_availability_response::Event,
+    self, admin_service_client::AdminServiceClient, availability_service_client::AvailabilityServiceClient,
+    watch_availability_response::Event,
 };
 use kuota_client::{Ask, Client, Lane};
 use support::{
@@ -216,6 +217,36 @@ async fn silence_is_broken_by_heartbeats_and_the_end_is_said() {
     assert_eq!(end.get_details_error_info().unwrap().reason, "STOPPING");
     drop(stream);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_does_not_hold_a_stop() {
+    let mut server = Friday::open().places(2_000).start().await;
+    let endpoint = Channel::from_shared(format!("http://{}", server.addresses.grpc)).unwrap();
+    let channel = endpoint.initial_stream_window_size(64).connect().await.unwrap();
+    let (mut stream, mut board) =
+        (watch(&channel, v1::WatchAvailabilityRequest::default()).await.unwrap(), Board::default());
+    board.snapshot(&mut stream).await;
+    let mut admin = AdminServiceClient::connect(format!("http://{}", server.addresses.admin)).await.unwrap();
+    // More than its window holds: the server has something to say and cannot.
+    for (id, places) in (1..).zip(100..110) {
+        let (actor, reason) = ("siti".into(), "the test".into());
+        let request_id = uuid::Uuid::from_u128(id).to_string();
+        let quota = v1::SetQuotaRequest {
+            command: Some(v1::Command { request_id, actor, reason }),
+            office_id: OFFICE.into(),
+            service_date: MONDAY.into(),
+            lane: Lane::Regular.into(),
+            places,
+        };
+        admin.set_quota(quota).await.unwrap();
+    }
+    drop(admin);
+    let began = std::time::Instant::now();
+    server.begin_stop();
+    server.stop().await;
+    assert!(began.elapsed() < kuota_server::limits::DRAIN_MAX, "{:?}", began.elapsed());
+    drop(stream);
 }
 
 /// Resident memory of a process, in bytes.

@@ -79,9 +79,22 @@ fn diff_text(answer: &ApplyCatalogResponse, zones: &Zones) -> String {
     if answer.changes.is_empty() && answer.slots.is_empty() {
         return "No differences.".into();
     }
-    let changes: Vec<String> = answer.changes.iter().map(change_line).collect();
-    let slots = if answer.slots.is_empty() { String::new() } else { slots_text(&answer.slots, zones) };
-    [changes.join("\n"), slots].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+    let more = |total: u32, shown: usize, what: &str| {
+        let rest = usize::try_from(total).unwrap_or(usize::MAX).saturating_sub(shown);
+        (rest > 0).then(|| format!(" … and {rest} more {what}"))
+    };
+    let mut changes: Vec<String> = answer.changes.iter().map(change_line).collect();
+    changes.extend(more(answer.changes_total, answer.changes.len(), "differences"));
+    let mut slots = Vec::new();
+    if !answer.slots.is_empty() {
+        slots.push(slots_text(&answer.slots, zones));
+    }
+    slots.extend(more(answer.slots_total, answer.slots.len(), "slots"));
+    [changes.join("\n"), slots.join("\n")]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 /// `~ office kanim-pontianak: lane REGULAR places 120 → 140`.

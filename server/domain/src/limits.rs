@@ -26,6 +26,12 @@ pub const COMMANDS_KEPT_DAYS: i64 = 30;
 pub const COMMANDS_KEPT_MAX: usize = 100_000;
 /// Pauses in force at once.
 pub const PAUSES_MAX: usize = 1_000;
+/// Slots that have a quota or an opening above the catalogue at once.
+pub const OVERRIDES_MAX: usize = 50_000;
+/// Opening rules of one catalogue.
+pub const OPENINGS_MAX: usize = 1_000;
+/// Holidays of one catalogue.
+pub const HOLIDAYS_MAX: usize = 10_000;
 /// Service days one opening may be scheduled for.
 pub const OPENING_DAYS_MAX: usize = 31;
 /// How far ahead an operator may set something for a service day.

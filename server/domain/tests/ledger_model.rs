@@ -226,6 +226,7 @@ impl Run {
             | Objection::OfficeInUse { .. }
             | Objection::OfficeClosed(_)
             | Objection::TooManyPauses
+            | Objection::TooManyOverrides
             | Objection::Contradiction(_) => false,
         };
         prop_assert!(true_reason, "{objection:?}");

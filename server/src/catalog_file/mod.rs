@@ -3,7 +3,7 @@
 mod render;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -11,7 +11,7 @@ use kuota_domain::{
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{Catalog, LaneOffer, Office, OfficeKind},
     ids::Slug,
-    limits::{OFFICES_MAX, PLACES_PER_LANE_MAX, WEEKS_AHEAD_MAX},
+    limits::{HOLIDAYS_MAX, OFFICES_MAX, OPENINGS_MAX, PLACES_PER_LANE_MAX, WEEKS_AHEAD_MAX},
     slot::Lane,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -93,9 +93,13 @@ impl CatalogFile {
     /// What one entry cannot know: whether names are unique and whether they exist.
     fn check(self) -> Result<Catalog, Complaint> {
         let mut openings: Vec<WeeklyOpening> = Vec::new();
+        let mut rules: HashSet<Slug> = HashSet::new();
         for entry in self.openings {
             let id = entry.id.get_ref().0.clone();
-            if openings.iter().any(|other| other.id == id) {
+            if rules.len() == OPENINGS_MAX {
+                return Err((entry.id.span(), format!("at most {OPENINGS_MAX} openings are allowed")));
+            }
+            if !rules.insert(id.clone()) {
                 return Err((entry.id.span(), format!("opening `{id}` is there twice")));
             }
             let days = entry.service_weekdays.iter().fold(Weekdays::default(), |days, day| days.with(day.0));
@@ -110,6 +114,9 @@ impl CatalogFile {
         let mut holidays: BTreeMap<ServiceDay, Arc<str>> = BTreeMap::new();
         for entry in self.holidays {
             let (span, day) = (entry.date.span(), entry.date.into_inner().0);
+            if holidays.len() == HOLIDAYS_MAX {
+                return Err((span, format!("at most {HOLIDAYS_MAX} holidays are allowed")));
+            }
             if holidays.insert(day, entry.name.into()).is_some() {
                 return Err((span, format!("holiday {day} is there twice")));
             }
@@ -131,7 +138,7 @@ impl CatalogFile {
                 return Err((parent.span(), message));
             }
             let opening = entry.opening.get_ref().0.clone();
-            if !openings.iter().any(|rule| rule.id == opening) {
+            if !rules.contains(&opening) {
                 let known: Vec<_> = openings.iter().map(|rule| rule.id.as_str()).collect();
                 let message = format!("no opening `{opening}`; there is {}", known.join(", "));
                 return Err((entry.opening.span(), message));

@@ -44,6 +44,8 @@ pub enum Failure {
     TooManyWatchers,
     /// The log cannot be read back.
     LogUnreadable,
+    /// A fault of this program; nothing is known to have happened.
+    Internal,
     /// More asks wait for the ledger than it can take.
     Overloaded,
     /// The log has no space: surely nothing was written.

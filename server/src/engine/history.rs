@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Engine, Failure};
 use crate::{
-    limits::HISTORY_ROWS_MAX,
+    limits::{HISTORY_EVENTS_MAX, HISTORY_ROWS_MAX},
     log::{ReadError, decode_events},
 };
 
@@ -111,7 +111,7 @@ impl Engine {
         let _seat = self.take_reader()?;
         let from = query.from.max(query.subject.begins());
         let mut history = History::default();
-        let mut looked_at = query.after;
+        let (mut looked_at, mut events_left) = (query.after, HISTORY_EVENTS_MAX);
         let read = self.reader.read_after(query.after, from, HISTORY_ROWS_MAX, &mut |row| {
             let events = decode_events(&row.payload, UnixMillis(row.now_ms));
             let events = events.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
@@ -122,11 +122,11 @@ impl Engine {
                 if event.at >= query.to {
                     return Ok(false);
                 }
-                if history.events.len() == query.most {
+                if history.events.len() == query.most || events_left == 0 {
                     history.goes_on_after = Some(looked_at);
                     return Ok(false);
                 }
-                looked_at = number;
+                (looked_at, events_left) = (number, events_left - 1);
                 if event.at >= from && query.subject.matches(&event) {
                     history.events.push((number, event));
                 }
@@ -143,7 +143,8 @@ impl Engine {
         Ok(history)
     }
 
-    /// Registrations as they stand, by office, service day and queue number. Blocks like [`Engine::history`].
+    /// Registrations as they stand, by office, service day and queue number, with a seat to be kept as long as the
+    /// list is. Blocks like [`Engine::history`].
     ///
     /// # Errors
     /// When too many read.
@@ -151,8 +152,8 @@ impl Engine {
         &self,
         office: Option<OfficeNumber>,
         (from, to): (Option<ServiceDay>, Option<ServiceDay>),
-    ) -> Result<Vec<Arc<Registration>>, Failure> {
-        let _seat = self.take_reader()?;
+    ) -> Result<(Vec<Arc<Registration>>, OwnedSemaphorePermit), Failure> {
+        let seat = self.take_reader()?;
         let mut registrations = Vec::new();
         self.read.for_each(|registration| {
             let slot = registration.slot;
@@ -162,7 +163,7 @@ impl Engine {
             registrations.extend(wanted.then(|| registration.clone()));
         });
         registrations.sort_unstable_by_key(|found| (found.slot.office, found.slot.day, found.queue_number));
-        Ok(registrations)
+        Ok((registrations, seat))
     }
 
     fn take_reader(&self) -> Result<OwnedSemaphorePermit, Failure> {

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, STEP_BACK_MAX_MS},
-    limits::BATCH_COMMANDS_MAX,
+    limits::{BATCH_COMMANDS_MAX, BATCH_EVENTS_MAX},
     log::AppendError,
     telemetry::Metrics,
 };
@@ -58,8 +58,8 @@ pub(super) struct LedgerThread {
     pub(super) current: Batch,
     sealed: Option<Batch>,
     /// The catalogue as the state has it; `None`: not made since it changed.
-    catalog: Option<Arc<Catalog>>,
-    log_full_until: Option<UnixMillis>,
+    pub(super) catalog: Option<Arc<Catalog>>,
+    pub(super) log_full_until: Option<UnixMillis>,
     drifting: bool,
 }
 
@@ -93,8 +93,10 @@ impl LedgerThread {
     }
 
     /// Serves until every sender of orders is gone and the last batch is in the log.
-    pub(super) fn run(mut self, orders: &Receiver<Order>, log: LogThread) {
-        let served = self.serve(orders, &log);
+    pub(super) fn run(mut self, orders: &Receiver<Order>, operators: Receiver<Order>, log: LogThread) {
+        let served = self.serve(orders, &operators, &log);
+        // Operators who still wait are told that the outcome is unknown.
+        drop(operators);
         // The log is closed before this thread ends, and with it the data directory's lock is free.
         if let Err(fatal) = served {
             self.stop(fatal, orders);
@@ -105,20 +107,34 @@ impl LedgerThread {
         }
     }
 
-    fn serve(&mut self, orders: &Receiver<Order>, log: &LogThread) -> Result<(), Fatal> {
+    fn serve(
+        &mut self,
+        orders: &Receiver<Order>,
+        operators: &Receiver<Order>,
+        log: &LogThread,
+    ) -> Result<(), Fatal> {
         let (no_orders, no_results) = (never::<Order>(), never::<Result<(), AppendError>>());
         let mut open = true;
         while open || !self.current.is_empty() || self.sealed.is_some() {
-            let has_room = open && self.current.replies.len() < BATCH_COMMANDS_MAX;
-            let orders_now = if has_room { orders } else { &no_orders };
+            let has_room = open
+                && self.current.replies.len() < BATCH_COMMANDS_MAX
+                && self.current.events.len() < BATCH_EVENTS_MAX;
+            let (orders_now, operators_now) =
+                if has_room { (orders, operators) } else { (&no_orders, &no_orders) };
             let results_now = if self.sealed.is_some() { &log.results } else { &no_results };
             let mut select = Select::new();
             let order_ready = select.recv(orders_now);
+            let operator_ready = select.recv(operators_now);
             let result_ready = select.recv(results_now);
             match select.select_timeout(self.wait()) {
                 Ok(operation) if operation.index() == order_ready => match operation.recv(orders_now) {
                     Ok(order) => self.take_round(order, orders_now),
                     Err(_) => open = false,
+                },
+                Ok(operation) if operation.index() == operator_ready => match operation.recv(operators_now) {
+                    Ok(order) => self.take_round(order, orders_now),
+                    // Both ways end together.
+                    Err(_) => open = !orders.is_empty(),
                 },
                 Ok(operation) if operation.index() == result_ready => {
                     let gone = || AppendError::Broken("the log's thread is gone".into());
@@ -199,7 +215,7 @@ impl LedgerThread {
         self.settle();
     }
 
-    fn decide_due(&mut self) {
+    pub(super) fn decide_due(&mut self) {
         let backing_off = self.log_full_until.is_some_and(|until| self.now < until);
         let has_room = self.current.events.len() < DUE_EVENTS_PER_BATCH_MAX;
         if self.now < self.ledger.next_due() || backing_off || !has_room {
@@ -266,6 +282,7 @@ impl LedgerThread {
                 self.current.publications.extend(ended.map(Publication::Ended));
             }
             Change::DayForgotten { office, day } => {
+                self.current.touched.retain(|slot, _| (slot.office, slot.day) != (*office, *day));
                 let ids = self.ledger.registrations_of(*office, *day);
                 let forgotten = ids.iter().filter_map(|id| self.ledger.registration(*id)).cloned();
                 self.current.publications.extend(forgotten.map(Publication::Forgotten));

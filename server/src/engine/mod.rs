@@ -43,7 +43,7 @@ pub use self::{
 use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes};
 use crate::{
     clock::Clock,
-    limits::{HISTORY_READS_MAX, LEDGER_QUEUE_MAX},
+    limits::{HISTORY_READS_MAX, LEDGER_QUEUE_MAX, OPERATORS_QUEUE_MAX},
     log::LogReader,
     telemetry::Metrics,
 };
@@ -85,6 +85,10 @@ pub struct EngineParts {
 pub struct Engine {
     read: Arc<ReadModel>,
     orders: Option<Sender<Order>>,
+    /// Operators have a way of their own, past the crowd.
+    operators: Option<Sender<Order>>,
+    /// The last instant in the log when it started, or the clock's.
+    started_at: UnixMillis,
     /// Asks of batches that wait for the ledger.
     batched: Arc<AtomicUsize>,
     reader: LogReader,
@@ -105,6 +109,7 @@ impl Engine {
         let EngineParts { ledger, log, reader, now, nik_key, clock, metrics, shards_max } = parts;
         let read = Arc::new(ReadModel::default());
         let (orders, incoming) = bounded(LEDGER_QUEUE_MAX);
+        let (operators, from_operators) = bounded(OPERATORS_QUEUE_MAX);
         let (fatal_sender, fatal) = signal::channel(None);
         let log = log_thread::spawn(log)?;
         let ledger = LedgerThread::new(
@@ -120,11 +125,26 @@ impl Engine {
             // Dropped in reverse order, also by a panic: first the queue, then whoever still waits is answered.
             let _last_words = last_words;
             let incoming = incoming;
-            ledger.run(&incoming, log);
+            ledger.run(&incoming, from_operators, log);
         })?;
         let readers = Arc::new(Semaphore::new(HISTORY_READS_MAX));
-        let (orders, ledger, batched) = (Some(orders), Some(ledger), Arc::default());
-        Ok(Self { read, orders, batched, reader, readers, ledger, nik_key, clock, metrics, fatal })
+        let (orders, operators, ledger, batched) =
+            (Some(orders), Some(operators), Some(ledger), Arc::default());
+        let started_at = now.max(clock.now());
+        Ok(Self {
+            read,
+            orders,
+            operators,
+            started_at,
+            batched,
+            reader,
+            readers,
+            ledger,
+            nik_key,
+            clock,
+            metrics,
+            fatal,
+        })
     }
 
     /// Gives the places of a registration back.
@@ -179,6 +199,10 @@ impl Engine {
 
     fn changes(&self) -> &Changes {
         &self.read.changes
+    }
+
+    fn started_at(&self) -> UnixMillis {
+        self.started_at
     }
 
     /// The engine's clock.
@@ -242,7 +266,7 @@ impl Engine {
     }
 
     fn join(&mut self) {
-        self.orders = None;
+        (self.orders, self.operators) = (None, None);
         if let Some(ledger) = self.ledger.take() {
             // A panic was raised as fatal already.
             let _ = ledger.join();
@@ -250,8 +274,8 @@ impl Engine {
     }
 
     fn send(&self, order: Order) -> Result<(), Failure> {
-        let orders = self.orders.as_ref().ok_or(Failure::Stopping)?;
-        orders.try_send(order).map_err(|error| match error {
+        let way = if matches!(order, Order::Operate { .. }) { &self.operators } else { &self.orders };
+        way.as_ref().ok_or(Failure::Stopping)?.try_send(order).map_err(|error| match error {
             TrySendError::Full(_) => Failure::Overloaded,
             TrySendError::Disconnected(_) => Failure::Stopping,
         })

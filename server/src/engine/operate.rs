@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kuota_domain::{
     catalog::Catalog,
-    catalog_diff::Difference,
     event::Override,
     ledger::{Directive, Instruction, Ledger, Objection, Pause, Rehearsal, SlotChange},
     slot::{Scope, SlotKey},
@@ -29,8 +28,8 @@ pub struct Operated {
     pub receipt: Option<Receipt>,
     /// Slots whose places or opening differ.
     pub slots: Vec<SlotChange>,
-    /// What differs in the catalogue.
-    pub differences: Vec<Difference>,
+    /// The catalogue it was compared with, if it was about one.
+    pub before: Option<Arc<Catalog>>,
 }
 
 /// A write that is in the log.
@@ -95,14 +94,24 @@ impl LedgerThread {
         validate_only: bool,
         answer: oneshot::Sender<OperatorAnswer>,
     ) {
-        let differences = match &instruction.directive {
-            Directive::ApplyCatalog { catalog, .. } => self.ledger.catalog().differences(catalog),
+        let before = match &instruction.directive {
+            Directive::ApplyCatalog { .. } => {
+                let catalog = self.catalog.get_or_insert_with(|| Arc::new(self.ledger.catalog()));
+                Some(catalog.clone())
+            }
             Directive::ScheduleOpening { .. }
             | Directive::SetQuota { .. }
             | Directive::ClearOverride(_)
             | Directive::Pause(_)
-            | Directive::Resume(_) => Vec::new(),
+            | Directive::Resume(_) => None,
         };
+        // What is due is the schedule's doing, and must not stand at the operator's account.
+        self.decide_due();
+        if self.ledger.next_due() <= self.now {
+            let outcome = Err(self.behind());
+            self.current.replies.push(Reply::Operate { outcome, answer });
+            return;
+        }
         let outcome = match self.ledger.rehearse(instruction, self.now) {
             Err(Objection::RequestReused) => Err(Failure::RequestReused),
             Err(objection) => Err(Failure::Objected(objection)),
@@ -111,16 +120,21 @@ impl LedgerThread {
                 Ok(Operated { receipt: Some(receipt), ..Operated::default() })
             }
             Ok(Rehearsal::Events { slots, .. }) if validate_only => {
-                Ok(Operated { receipt: None, slots, differences })
+                Ok(Operated { receipt: None, slots, before })
             }
             Ok(Rehearsal::Events { events, slots }) => {
                 // The last event is the mark by which a repeat is recognised.
                 let changes = u32::try_from(events.len() - 1).unwrap_or(u32::MAX);
                 let receipt = Some(Receipt { at: self.now, changes, repeated: false });
                 events.into_iter().for_each(|event| self.apply(event));
-                Ok(Operated { receipt, slots, differences })
+                Ok(Operated { receipt, slots, before })
             }
         };
         self.current.replies.push(Reply::Operate { outcome, answer });
+    }
+
+    /// Why the schedule has not caught up.
+    fn behind(&self) -> Failure {
+        if self.log_full_until.is_some() { Failure::LogFull } else { Failure::Overloaded }
     }
 }

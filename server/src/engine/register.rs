@@ -17,7 +17,7 @@ use kuota_domain::{
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     Answer, Durability, Engine, Failure, Granted,
@@ -109,7 +109,7 @@ impl Engine {
             }
             if let (None, Some(gate)) = (&refusal, gate) {
                 let ask = Ask {
-                    registration: RegistrationId(Uuid::now_v7().as_u128()),
+                    registration: self.new_registration_id(now),
                     request: key,
                     content,
                     slot,
@@ -126,6 +126,13 @@ impl Engine {
             return Err(Failure::ClockDrift);
         }
         Err(refusal.map_or(Failure::Stopping, Failure::Refused))
+    }
+
+    /// An id that begins with the engine's time: its history is looked for from then on.
+    fn new_registration_id(&self, now: UnixMillis) -> RegistrationId {
+        let seconds = u64::try_from(now.0.div_euclid(1_000)).unwrap_or(0);
+        let nanos = u32::try_from(now.0.rem_euclid(1_000) * 1_000_000).unwrap_or(0);
+        RegistrationId(Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, nanos)).as_u128())
     }
 
     /// The places may be had: enters the request, and the applicants as asking.

@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Directory, Engine, Failure};
+use super::{Directory, Engine, Failure, OfficeEntry};
 use crate::limits::{WATCH_EVERY, WATCH_SLOTS_MAX, WATCH_STEPS_KEPT_MAX};
 
 /// Slots touched since the last step.
@@ -78,7 +78,7 @@ pub struct WatchHub {
     seats_max: usize,
 }
 
-/// Which slots. Days before `from` are left out, or those before today where it is not said.
+/// Which slots. Days before `from` are left out; where it is not said, those before today in each office's zone.
 #[derive(Clone, Debug, Default)]
 pub struct SlotFilter {
     /// Only this office.
@@ -89,9 +89,15 @@ pub struct SlotFilter {
     pub to: Option<ServiceDay>,
     /// Only this lane.
     pub lane: Option<Lane>,
+    /// When today is, if it shall not move on.
+    pub as_of: Option<UnixMillis>,
 }
 
 impl SlotFilter {
+    fn first_day(&self, entry: &OfficeEntry, now: UnixMillis) -> ServiceDay {
+        self.from.unwrap_or_else(|| ServiceDay::at(self.as_of.unwrap_or(now), &entry.office.zone))
+    }
+
     /// Slots in order of office, day and lane, with their committed figures; those of closed offices on request.
     pub fn slots<'a>(
         &'a self,
@@ -105,7 +111,7 @@ impl SlotFilter {
             None => entry.open || closed_too,
         });
         let slots = offices.flat_map(move |(office, entry)| {
-            let from = self.from.unwrap_or_else(|| ServiceDay::at(now, &entry.office.zone));
+            let from = self.first_day(entry, now);
             let from = after.filter(|slot| slot.office == office).map_or(from, |slot| slot.day.max(from));
             entry
                 .slots_from(from)
@@ -118,18 +124,9 @@ impl SlotFilter {
             .map(|(slot, gate)| (slot, gate.figures()))
     }
 
-    /// From today on in the office's zone, for good: what is shown once is shown until it is over.
-    #[must_use]
-    pub fn from_today(mut self, directory: &Directory, now: UnixMillis) -> Self {
-        let offices =
-            directory.offices().filter(|(number, _)| self.office.is_none_or(|office| office == *number));
-        self.from = offices.map(|(_, entry)| ServiceDay::at(now, &entry.office.zone)).min();
-        self
-    }
-
     fn matches(&self, directory: &Directory, slot: SlotKey, now: UnixMillis) -> bool {
         let Some(entry) = directory.office(slot.office) else { return false };
-        let from = self.from.unwrap_or_else(|| ServiceDay::at(now, &entry.office.zone));
+        let from = self.first_day(entry, now);
         self.office.is_none_or(|office| office == slot.office)
             && self.lane.is_none_or(|lane| lane == slot.lane)
             && self.to.is_none_or(|to| slot.day <= to)
@@ -165,8 +162,8 @@ impl WatchHub {
     /// A hub for so many watchers at once.
     #[must_use]
     pub fn new(engine: Arc<Engine>, seats_max: usize) -> Self {
-        // The clock makes revisions grow across restarts.
-        let first_revision = u64::try_from(engine.now().0).unwrap_or(0).max(1);
+        // Time makes revisions grow across restarts; the log's own never goes back.
+        let first_revision = u64::try_from(engine.started_at().0).unwrap_or(0).max(1);
         let feed = Feed { before: first_revision, steps: Arc::default(), is_over: false };
         let (feed, _) = watch::channel(feed);
         let seats = Arc::new(Semaphore::new(seats_max));
@@ -185,7 +182,6 @@ impl WatchHub {
         let mut seen_at = self.engine.now();
         let mut next_by_clock = self.cross(seen_at, seen_at).1;
         loop {
-            let woken = Instant::now();
             tokio::select! {
                 () = self.engine.changes().noted.notified() => {}
                 // Slots also open and close by the clock alone.
@@ -207,7 +203,7 @@ impl WatchHub {
             if !slots.is_empty() {
                 self.step(slots);
                 // Conflated: what changes meanwhile waits for the next step.
-                tokio::time::sleep_until(woken + WATCH_EVERY).await;
+                tokio::time::sleep(WATCH_EVERY).await;
             }
         }
     }
@@ -252,8 +248,9 @@ impl WatchHub {
     }
 
     fn step(&self, slots: HashSet<SlotKey>) {
-        let now = u64::try_from(self.engine.now().0).unwrap_or(0);
-        let revision = now.max(self.feed.borrow().last() + 1);
+        // A clock that is not believed does not carry revisions away with it.
+        let by_clock = if self.engine.clock_drifts() { 0 } else { self.engine.now().0 };
+        let revision = u64::try_from(by_clock).unwrap_or(0).max(self.feed.borrow().last() + 1);
         for slot in &slots {
             self.revisions.insert(*slot, revision);
         }
@@ -274,9 +271,10 @@ impl WatchHub {
         self.revisions.get(&slot).map_or(self.first_revision, |revision| *revision)
     }
 
-    /// A slot now. The revision is read first, so that the figures are never older than it says.
-    fn sight(&self, directory: &Directory, slot: SlotKey) -> Option<Sighting> {
-        let revision = self.revision(slot);
+    /// A slot now. The revision is read first, so that the figures are never older than it says; and it is none that
+    /// the watcher has not come to yet, so that what its step tells later has a greater one.
+    fn sight(&self, directory: &Directory, slot: SlotKey, seen: u64) -> Option<Sighting> {
+        let revision = self.revision(slot).min(seen);
         Some(Sighting { slot, revision, figures: directory.figures(slot)? })
     }
 }
@@ -363,7 +361,7 @@ impl Watcher {
         // Who follows is also told that an office closed; who comes new is not shown it.
         let slots = self.filter.slots(&directory, (after, since > 0), now).map(|(slot, _)| slot);
         let changed = slots.filter(|slot| self.hub.revision(*slot) > since);
-        changed.filter_map(|slot| self.hub.sight(&directory, slot)).take(WATCH_SLOTS_MAX).collect()
+        changed.filter_map(|slot| self.hub.sight(&directory, slot, self.seen)).take(WATCH_SLOTS_MAX).collect()
     }
 
     /// What the steps since the last time hold for this watcher; `None`: nothing, or too much for one message.
@@ -375,16 +373,20 @@ impl Watcher {
             return None;
         }
         let (directory, now) = (self.hub.engine.directory(), self.hub.engine.now());
-        let steps = feed.steps.iter().filter(|step| step.revision > since);
-        let slots = steps.flat_map(|step| step.slots.iter().copied());
-        let matching = slots.filter(|slot| self.filter.matches(&directory, *slot, now));
-        let slots: BTreeSet<SlotKey> = matching.collect();
+        let mut slots = BTreeSet::new();
+        for step in feed.steps.iter().filter(|step| step.revision > since) {
+            let matching = step.slots.iter().filter(|slot| self.filter.matches(&directory, **slot, now));
+            slots.extend(matching.take(WATCH_SLOTS_MAX + 1));
+            if slots.len() > WATCH_SLOTS_MAX {
+                break;
+            }
+        }
         if since < feed.before || slots.len() > WATCH_SLOTS_MAX {
             self.mode = Mode::CatchUp { after: None, since };
             return None;
         }
         let sightings: Vec<_> =
-            slots.into_iter().filter_map(|slot| self.hub.sight(&directory, slot)).collect();
+            slots.into_iter().filter_map(|slot| self.hub.sight(&directory, slot, last)).collect();
         (!sightings.is_empty()).then_some(sightings)
     }
 }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     catalog_file::{parse, render},
     engine::{Directory, Failure, HistoryQuery, OfficeEntry, Subject},
-    limits::EXPORT_CHUNK,
+    limits::{CHANGES_SHOWN_MAX, EXPORT_CHUNK},
 };
 
 const EVENTS_DEFAULT: usize = 100;
@@ -46,16 +46,24 @@ impl AdminService for Api {
         let mut violations = Violations::default();
         let wanted = command::take(&mut request, &mut violations);
         let text = request.toml;
-        let parsed = blocking(move || parse("toml", &text)).await?;
+        let _seat = self.take_writer(language)?;
+        let parsed = blocking(move || parse("toml", &text), language).await?;
         let catalog = violations.take("toml", parsed);
         let (wanted, catalog) = whole(violations, (wanted, catalog))?;
         let catalog = Arc::new(catalog);
-        let directive = Directive::ApplyCatalog { catalog, close_offices: request.close_offices };
+        let directive =
+            Directive::ApplyCatalog { catalog: catalog.clone(), close_offices: request.close_offices };
         let done = self.operate(wanted, directive, validate_only, language).await?;
+        let before = done.catalog_before();
+        let compare = move || before.map_or_else(Vec::new, |before| before.differences(&catalog));
+        let differences = blocking(compare, language).await?;
+        let shown = differences.iter().take(CHANGES_SHOWN_MAX).map(command::difference);
         Ok(Response::new(v1::ApplyCatalogResponse {
             receipt: done.receipt(),
-            changes: done.differences(),
+            changes: shown.collect(),
+            changes_total: u32::try_from(differences.len()).unwrap_or(u32::MAX),
             slots: done.slots(),
+            slots_total: done.slots_total(),
             server_time: self.server_time(),
         }))
     }
@@ -75,9 +83,9 @@ impl AdminService for Api {
                 open_time: set.open_at.map(timestamp),
             })
         });
-        let overrides = overrides.collect();
-        let toml = blocking(move || render(&view.catalog)).await?;
-        let (pauses, server_time) = (self.pauses(), self.server_time());
+        let (overrides, pauses) = (overrides.collect(), command::pauses(&view, &directory));
+        let toml = blocking(move || render(&view.catalog), Language::default()).await?;
+        let server_time = self.server_time();
         Ok(Response::new(v1::GetCatalogResponse { toml, overrides, pauses, server_time }))
     }
 
@@ -91,16 +99,8 @@ impl AdminService for Api {
         let wanted = command::take(&mut request, &mut violations);
         let directory = self.engine.directory();
         let (office, entry) = office::find(&directory, &request.office_id, language)?;
-        let days = self.days(&request.service_dates, entry, &mut violations);
-        let lanes = request.lanes.iter().enumerate();
-        let lanes: Vec<Lane> = lanes
-            .filter_map(|(index, lane)| violations.take(&format!("lanes[{index}]"), convert::lane(*lane)))
-            .collect();
-        let offered = || entry.office.lanes.iter().map(|offer| offer.lane).collect();
-        let lanes = if request.lanes.is_empty() { offered() } else { lanes };
-        if lanes.is_empty() {
-            violations.add("lanes", "a lane is required: the office offers none by its catalogue");
-        }
+        let days = self.days(("service_dates", &request.service_dates), entry, &mut violations);
+        let lanes = lanes(&request.lanes, entry, &mut violations);
         let open_at = request.open_time.as_ref().ok_or("the time of the opening is required");
         let open_at = violations.take("open_time", open_at.and_then(convert::instant));
         if let Some(places) = request.places {
@@ -198,7 +198,7 @@ impl AdminService for Api {
             page.after.map_or(0, |after| u64::try_from(u128::from_be_bytes(after)).unwrap_or(u64::MAX));
         let wanted = HistoryQuery { subject, from, to, after, most: page.size };
         let engine = self.engine.clone();
-        let history = blocking(move || engine.history(&wanted)).await?;
+        let history = blocking(move || engine.history(&wanted), language).await?;
         let history = history.map_err(|failure| status(failure, language))?;
 
         let directory = self.engine.directory();
@@ -225,10 +225,12 @@ impl AdminService for Api {
         let office = request.office_id.as_deref().map(|id| office::find(&directory, id, language));
         let office = office.transpose()?.map(|(number, _)| number);
         let engine = self.engine.clone();
-        let found = blocking(move || engine.export(office, days)).await?;
-        let mut rest = found.map_err(|failure| status(failure, language))?.into_iter();
-        // Made as it is read: however slow the reader, only the list of registrations is held.
+        let found = blocking(move || engine.export(office, days), language).await?;
+        let (found, seat) = found.map_err(|failure| status(failure, language))?;
+        let mut rest = found.into_iter();
+        // Made as it is read: however slow the reader, only the list is held, and few hold one.
         let chunks = std::iter::from_fn(move || {
+            let _seat = &seat;
             let chunk: Vec<_> =
                 rest.by_ref().take(EXPORT_CHUNK).map(|found| exported(&directory, &found)).collect();
             (!chunk.is_empty()).then_some(Ok(v1::ExportResponse { registrations: chunk }))
@@ -247,22 +249,28 @@ impl Api {
     ) -> Result<Option<SlotKey>, Status> {
         let directory = self.engine.directory();
         let (office, entry) = office::find(&directory, office_id, language)?;
-        let day = self.days(&[date.to_owned()], entry, violations).first().copied();
+        let day = self.days(("service_date", &[date.to_owned()]), entry, violations).first().copied();
         let lane = violations.take("lane", convert::lane(lane));
         Ok(day.zip(lane).map(|(day, lane)| SlotKey { office, day, lane }))
     }
 
-    fn days(&self, dates: &[String], entry: &OfficeEntry, violations: &mut Violations) -> Vec<ServiceDay> {
+    fn days(
+        &self,
+        (field, dates): (&str, &[String]),
+        entry: &OfficeEntry,
+        violations: &mut Violations,
+    ) -> Vec<ServiceDay> {
         if dates.is_empty() || dates.len() > OPENING_DAYS_MAX {
             violations.add("service_dates", format!("1 to {OPENING_DAYS_MAX} service days are allowed"));
             return Vec::new();
         }
         let last = ServiceDay::at(self.engine.now(), &entry.office.zone).plus_days(DAYS_AHEAD_MAX);
         let mut days = Vec::with_capacity(dates.len());
-        for date in dates {
-            let Some(day) = violations.take("service_date", ServiceDay::parse(date)) else { continue };
+        for (index, date) in dates.iter().enumerate() {
+            let field = if field == "service_dates" { format!("{field}[{index}]") } else { field.to_owned() };
+            let Some(day) = violations.take(&field, ServiceDay::parse(date)) else { continue };
             if day > last {
-                violations.add("service_date", format!("a day up to {DAYS_AHEAD_MAX} days ahead is allowed"));
+                violations.add(field, format!("a day up to {DAYS_AHEAD_MAX} days ahead is allowed"));
             } else if !days.contains(&day) {
                 days.push(day);
             }
@@ -327,9 +335,34 @@ fn whole<A, B>(violations: Violations, parts: (Option<A>, Option<B>)) -> Result<
 }
 
 /// Work that would hold up calls.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    language: Language,
+) -> Result<T, Status> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| status(Failure::Stopping, Language::English))
+    done.map_err(|error| {
+        status(if error.is_panic() { Failure::Internal } else { Failure::Stopping }, language)
+    })
+}
+
+/// The lanes that are named, each once, or all the office offers.
+fn lanes(named: &[i32], entry: &OfficeEntry, violations: &mut Violations) -> Vec<Lane> {
+    if named.len() > Lane::ALL.len() {
+        violations.add("lanes", format!("up to {} lanes are allowed", Lane::ALL.len()));
+        return Vec::new();
+    }
+    let mut lanes: Vec<Lane> = Vec::new();
+    for (index, lane) in named.iter().enumerate() {
+        let lane = violations.take(&format!("lanes[{index}]"), convert::lane(*lane));
+        lanes.extend(lane.filter(|lane| !lanes.contains(lane)));
+    }
+    if named.is_empty() {
+        lanes.extend(entry.office.lanes.iter().map(|offer| offer.lane));
+        if lanes.is_empty() {
+            violations.add("lanes", "a lane is required: the office offers none by its catalogue");
+        }
+    }
+    lanes
 }
 
 fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistration {

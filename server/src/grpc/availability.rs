@@ -80,9 +80,8 @@ impl AvailabilityService for Api {
             lane: request.lane,
         };
         let mut filter = asked.filter(&self.engine.directory(), violations, language)?;
-        if filter.from.is_none() {
-            filter = filter.from_today(&self.engine.directory(), self.engine.now());
-        }
+        // What is shown once is shown until it is over.
+        filter.as_of = Some(self.engine.now());
         let watcher = self.hub.watch(filter, heartbeat).map_err(|failure| status(failure, language))?;
         let api = self.clone();
         let stream = unfold(Some(watcher), move |watcher| {
@@ -146,7 +145,7 @@ impl Asked<'_> {
         violations.check()?;
         let office = self.office_id.as_deref().map(|id| office::find(directory, id, language));
         let office = office.transpose()?.map(|(number, _)| number);
-        Ok(SlotFilter { office, from, to, lane })
+        Ok(SlotFilter { office, from, to, lane, as_of: None })
     }
 }
 

@@ -1,15 +1,20 @@
 //! Operators' writes: who, why, and by what a repeat is recognised.
 
+use std::sync::Arc;
+
 use kuota_api::v1;
 use kuota_domain::{
+    catalog::Catalog,
     catalog_diff::{Difference, DifferenceKind},
     event::Actor,
     ids::{ContentHash, RequestKey},
-    ledger::{Directive, Instruction, SlotChange},
+    ledger::{Directive, Instruction, Pause, SlotChange},
     limits::{ACTOR_CHARS_MAX, REASON_CHARS_MAX},
+    slot::Scope,
 };
 use prost::Message;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -20,7 +25,10 @@ use super::{
     registration::ANONYMOUS,
     status::status,
 };
-use crate::engine::Operated;
+use crate::{
+    engine::{Directory, Failure, Operated, OperatorView},
+    limits::CHANGES_SHOWN_MAX,
+};
 
 /// A request that changes something.
 pub(super) trait Write: Message {
@@ -120,24 +128,34 @@ impl Api {
 
     /// Every pause in force.
     pub(super) fn pauses(&self) -> Vec<v1::PauseState> {
-        let directory = self.engine.directory();
+        // The view first: every office in it is in the directory that comes after.
         let view = self.engine.operator_view();
-        let state =
-            |(scope, pause): (&kuota_domain::slot::Scope, &kuota_domain::ledger::Pause)| v1::PauseState {
-                scope: Some(v1::Scope {
-                    office_id: scope
-                        .office
-                        .and_then(|office| directory.office(office))
-                        .map(|entry| entry.office.id.to_string()),
-                    service_date: scope.day.map(|day| day.to_string()),
-                    lane: scope.lane.map(|lane| lane_of(lane).into()),
-                }),
-                since: Some(timestamp(pause.since)),
-                actor: pause.actor.to_string(),
-                reason: pause.reason.to_string(),
-            };
-        view.pauses.iter().map(state).collect()
+        pauses(&view, &self.engine.directory())
     }
+
+    /// A seat for somebody whose write takes long to read.
+    pub(super) fn take_writer(&self, language: Language) -> Result<OwnedSemaphorePermit, Status> {
+        let seat = self.writers.clone().try_acquire_owned();
+        seat.map_err(|_| status(Failure::Overloaded, language))
+    }
+}
+
+/// The pauses of a view.
+pub(super) fn pauses(view: &OperatorView, directory: &Directory) -> Vec<v1::PauseState> {
+    let state = |(scope, pause): (&Scope, &Pause)| v1::PauseState {
+        scope: Some(v1::Scope {
+            office_id: scope
+                .office
+                .and_then(|office| directory.office(office))
+                .map(|entry| entry.office.id.to_string()),
+            service_date: scope.day.map(|day| day.to_string()),
+            lane: scope.lane.map(|lane| lane_of(lane).into()),
+        }),
+        since: Some(timestamp(pause.since)),
+        actor: pause.actor.to_string(),
+        reason: pause.reason.to_string(),
+    };
+    view.pauses.iter().map(state).collect()
 }
 
 impl Done {
@@ -151,11 +169,16 @@ impl Done {
     }
 
     pub(super) fn slots(&self) -> Vec<v1::SlotChange> {
-        self.operated.slots.iter().map(slot_change).collect()
+        self.operated.slots.iter().take(CHANGES_SHOWN_MAX).map(slot_change).collect()
     }
 
-    pub(super) fn differences(&self) -> Vec<v1::CatalogChange> {
-        self.operated.differences.iter().map(difference).collect()
+    pub(super) fn slots_total(&self) -> u32 {
+        u32::try_from(self.operated.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The catalogue an applied one was compared with.
+    pub(super) fn catalog_before(&self) -> Option<Arc<Catalog>> {
+        self.operated.before.clone()
     }
 }
 
@@ -172,7 +195,8 @@ fn slot_change(change: &SlotChange) -> v1::SlotChange {
     }
 }
 
-fn difference(difference: &Difference) -> v1::CatalogChange {
+/// The API's form of a difference.
+pub(super) fn difference(difference: &Difference) -> v1::CatalogChange {
     let kind = match difference.kind {
         DifferenceKind::Added => v1::CatalogChangeKind::Added,
         DifferenceKind::Changed => v1::CatalogChangeKind::Changed,

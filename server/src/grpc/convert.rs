@@ -90,6 +90,13 @@ fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Ni
     party
 }
 
+/// Wipes the identity numbers of asks that are not read (INV-10).
+pub(super) fn wipe(requests: Vec<v1::RegisterRequest>) {
+    for mut applicant in requests.into_iter().flat_map(|request| request.applicants) {
+        applicant.nik.zeroize();
+    }
+}
+
 /// Reads a range of service days.
 pub(super) fn days(
     (from, to): (&Option<String>, &Option<String>),

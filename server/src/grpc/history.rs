@@ -117,7 +117,11 @@ fn describe(directory: &Directory, change: &Change) -> String {
         Change::OfficeClosed(office) => format!("Office {} closed.", office_id(directory, *office)),
         Change::CatalogApplied { at_start: true, .. } => "Catalogue applied at the start.".into(),
         Change::CatalogApplied { at_start: false, .. } => "Catalogue applied.".into(),
-        Change::CommandCarriedOut(mark) => format!("Write carried out, {} changes before it.", mark.changes),
+        Change::CommandCarriedOut(mark) => match mark.changes {
+            0 => "Write carried out; nothing had to change.".into(),
+            1 => "Write carried out; the change stands before it.".into(),
+            changes => format!("Write carried out; its {changes} changes stand before it."),
+        },
         Change::OverrideSet { slot, set } => {
             let places = set.places.map(|places| format!("{places} places"));
             let opening = set.open_at.map(|at| format!("opening at {}", instant(at)));

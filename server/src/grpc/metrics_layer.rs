@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -65,15 +68,17 @@ type Methods = HashMap<String, (Kind, CallMetrics)>;
 #[derive(Clone, Debug)]
 pub(super) struct MetricsLayer {
     methods: Arc<Methods>,
+    /// Unary calls that are not answered yet.
+    under_way: Arc<AtomicUsize>,
 }
 
 impl MetricsLayer {
     /// With one set of handles for each known method.
-    pub(super) fn new(metrics: &Metrics) -> Self {
+    pub(super) fn new(metrics: &Metrics, under_way: &Arc<AtomicUsize>) -> Self {
         let handles = METHODS.map(|(service, method, kind)| {
             (format!("/{service}/{method}"), (kind, metrics.call(kind.label(), service, method)))
         });
-        Self { methods: Arc::new(handles.into()) }
+        Self { methods: Arc::new(handles.into()), under_way: under_way.clone() }
     }
 }
 
@@ -81,7 +86,7 @@ impl<S> Layer<S> for MetricsLayer {
     type Service = Counted<S>;
 
     fn layer(&self, inner: S) -> Counted<S> {
-        Counted { inner, methods: self.methods.clone() }
+        Counted { inner, methods: self.methods.clone(), under_way: self.under_way.clone() }
     }
 }
 
@@ -90,6 +95,7 @@ impl<S> Layer<S> for MetricsLayer {
 pub(super) struct Counted<S> {
     inner: S,
     methods: Arc<Methods>,
+    under_way: Arc<AtomicUsize>,
 }
 
 impl<S, B, C> Service<Request<B>> for Counted<S>
@@ -107,7 +113,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let known = self.methods.get(request.uri().path());
-        let call = known.map(|(kind, metrics)| (*kind, Call::begin(metrics.clone())));
+        let call = known.map(|(kind, metrics)| {
+            let under_way = (*kind == Kind::Unary).then(|| self.under_way.clone());
+            (*kind, Call::begin(metrics.clone(), under_way))
+        });
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await;
@@ -179,12 +188,17 @@ struct Call {
     metrics: CallMetrics,
     began: Instant,
     code: usize,
+    under_way: Option<Arc<AtomicUsize>>,
 }
 
 impl Call {
-    fn begin(metrics: CallMetrics) -> Self {
+    fn begin(metrics: CallMetrics, under_way: Option<Arc<AtomicUsize>>) -> Self {
         metrics.started();
-        Self { metrics, began: Instant::now(), code: CANCELLED }
+        // Relaxed: the count tells when to stop waiting, and orders nothing else.
+        if let Some(count) = &under_way {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Self { metrics, began: Instant::now(), code: CANCELLED, under_way }
     }
 
     fn end(mut self, code: usize) {
@@ -195,5 +209,8 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.metrics.handled(self.code, self.began.elapsed());
+        if let Some(count) = &self.under_way {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -14,13 +14,20 @@ mod registration;
 mod status;
 mod words;
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use futures_util::Stream;
 use kuota_api::v1::{
     admin_service_server::AdminServiceServer, availability_service_server::AvailabilityServiceServer,
     office_service_server::OfficeServiceServer, registration_service_server::RegistrationServiceServer,
 };
+use tokio::sync::Semaphore;
 use tonic::transport::{
     Server,
     server::{Connected, TcpConnectInfo},
@@ -38,7 +45,7 @@ use crate::{
     engine::{Engine, WatchHub},
     limits::{
         BATCH_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX,
-        OPERATOR_BYTES_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
+        OPERATOR_BYTES_MAX, OPERATORS_QUEUE_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
     },
     telemetry::Metrics,
 };
@@ -47,6 +54,7 @@ use crate::{
 pub struct Services {
     api: Api,
     metrics: Arc<Metrics>,
+    calls: Arc<AtomicUsize>,
     health: HealthReporter,
 }
 
@@ -55,6 +63,8 @@ pub struct Services {
 struct Api {
     engine: Arc<Engine>,
     hub: Arc<WatchHub>,
+    /// Seats for catalogues that are being read.
+    writers: Arc<Semaphore>,
 }
 
 /// A stream of answers.
@@ -72,7 +82,9 @@ impl Services {
     /// Services over an engine; not serving until said.
     #[must_use]
     pub fn new(engine: Arc<Engine>, hub: Arc<WatchHub>, metrics: Arc<Metrics>) -> Self {
-        Self { api: Api { engine, hub }, metrics, health: HealthReporter::new() }
+        let writers = Arc::new(Semaphore::new(OPERATORS_QUEUE_MAX));
+        let api = Api { engine, hub, writers };
+        Self { api, metrics, calls: Arc::default(), health: HealthReporter::new() }
     }
 
     /// Says to whoever asks whether calls are welcome.
@@ -83,6 +95,12 @@ impl Services {
         }
     }
 
+    /// Unary calls that are not answered yet.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
     /// Serves the API, health and reflection until `shutdown`.
     ///
     /// # Errors
@@ -90,7 +108,7 @@ impl Services {
     pub async fn serve(&self, acceptor: Acceptor, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let api = self.api.clone();
         builder()
-            .layer(MetricsLayer::new(&self.metrics))
+            .layer(MetricsLayer::new(&self.metrics, &self.calls))
             .add_service(self.health())
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?)
@@ -114,7 +132,7 @@ impl Services {
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         builder()
-            .layer(MetricsLayer::new(&self.metrics))
+            .layer(MetricsLayer::new(&self.metrics, &self.calls))
             .add_service(self.health())
             .add_service(descriptors().build_v1()?)
             .add_service(descriptors().build_v1alpha()?)

@@ -78,7 +78,10 @@ impl RegistrationService for Api {
     ) -> Result<Response<v1::RegisterBatchResponse>, Status> {
         let language = Language::of(request.metadata());
         let requests = request.into_inner().requests;
-        check_size(requests.len())?;
+        if let Err(status) = check_size(requests.len()) {
+            convert::wipe(requests);
+            return Err(status);
+        }
         let (mut items, mut keys, mut wishes) = (Vec::with_capacity(requests.len()), Vec::new(), Vec::new());
         for request in requests {
             let request_id = request.request_id.clone();

@@ -8,7 +8,10 @@ use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::{convert::timestamp, language::Language, words};
-use crate::engine::{Failure, retry_after};
+use crate::{
+    engine::{Failure, retry_after},
+    limits::{VIOLATION_CHARS_MAX, VIOLATIONS_SHOWN_MAX},
+};
 
 /// Domain of every ErrorInfo.
 const DOMAIN: &str = "kuota.v1";
@@ -18,7 +21,15 @@ const OVERLOAD_RETRY: Duration = Duration::from_millis(250);
 const RECOVERY_RETRY: Duration = Duration::from_secs(2);
 
 /// Fields of a request that are not well-formed.
-pub(super) fn invalid(violations: Vec<FieldViolation>) -> Status {
+pub(super) fn invalid(mut violations: Vec<FieldViolation>) -> Status {
+    // All of it must fit into the headers of an answer.
+    violations.truncate(VIOLATIONS_SHOWN_MAX);
+    for violation in &mut violations {
+        if let Some((end, _)) = violation.description.char_indices().nth(VIOLATION_CHARS_MAX) {
+            violation.description.truncate(end);
+            violation.description.push('\u{2026}');
+        }
+    }
     let said =
         violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect::<Vec<_>>().join("; ");
     let mut details = ErrorDetails::with_bad_request(violations);
@@ -89,6 +100,10 @@ fn anatomy(failure: Failure) -> Anatomy {
             unavailable("LOG_UNREADABLE", "the log cannot be read back now", RECOVERY_RETRY)
         }
         Failure::Objected(objection) => objected(&objection),
+        Failure::Internal => {
+            let message = "a fault of the server; its log says more".into();
+            with_info(Code::Internal, "INTERNAL", message, HashMap::new())
+        }
         // Refusals are answers: `outcome` turns them into one before they come here.
         Failure::Refused(_) => {
             with_info(Code::Internal, "INTERNAL", "a refusal went astray".into(), HashMap::new())
@@ -120,6 +135,7 @@ fn objected(objection: &Objection) -> Anatomy {
         Objection::BookingClosed(_) => (Code::FailedPrecondition, "BOOKING_CLOSED"),
         Objection::OpeningInThePast { .. } => (Code::InvalidArgument, "OPENING_IN_THE_PAST"),
         Objection::TooManyPauses => (Code::ResourceExhausted, "TOO_MANY_PAUSES"),
+        Objection::TooManyOverrides => (Code::ResourceExhausted, "TOO_MANY_OVERRIDES"),
         Objection::Contradiction(_) => (Code::Internal, "INTERNAL"),
     };
     let metadata = match objection {
@@ -135,6 +151,7 @@ fn objected(objection: &Objection) -> Anatomy {
         Objection::RequestReused
         | Objection::OpeningInThePast { .. }
         | Objection::TooManyPauses
+        | Objection::TooManyOverrides
         | Objection::Contradiction(_) => HashMap::new(),
     };
     with_info(code, reason, words::objection(objection), metadata)

@@ -85,6 +85,7 @@ pub(super) fn failure_in_indonesian(failure: &Failure) -> String {
         Failure::Stopping => "Server sedang berhenti; belum ada yang diputuskan. Silakan coba lagi.".into(),
         Failure::TooManyWatchers => "Terlalu banyak pemantau; silakan coba lagi.".into(),
         Failure::LogUnreadable => "Riwayat tidak dapat dibaca saat ini.".into(),
+        Failure::Internal => "Terjadi kesalahan di dalam server.".into(),
         Failure::Refused(why) => in_indonesian(why),
         Failure::Objected(objection) => objection_in_indonesian(objection),
     }
@@ -101,12 +102,13 @@ fn objection_in_indonesian(objection: &Objection) -> String {
         Objection::OfficeClosed(office) => format!("Kantor `{office}` sudah tidak ada dalam katalog."),
         Objection::NotScheduled(day) => format!("Tidak ada pembukaan untuk {day}."),
         Objection::PlacesNeeded(day) => {
-            format!("{day} bukan hari layanan; jumlah tempat harus disebutkan.")
+            format!("Katalog tidak memiliki tempat untuk {day}; jumlahnya harus disebutkan.")
         }
         Objection::AlreadyOpen(day) => format!("{day} sudah dibuka."),
         Objection::BookingClosed(day) => format!("Pendaftaran untuk {day} sudah ditutup."),
         Objection::OpeningInThePast { .. } => "Waktu pembukaan harus di masa depan.".into(),
         Objection::TooManyPauses => "Terlalu banyak penghentian sementara.".into(),
+        Objection::TooManyOverrides => "Terlalu banyak pengaturan di atas katalog.".into(),
         Objection::Contradiction(_) => "Terjadi kesalahan di dalam server.".into(),
     }
 }
@@ -124,12 +126,16 @@ pub(super) fn objection(objection: &Objection) -> String {
             format!("nothing opens {day}: its rule does not serve it; ScheduleOpening can open it")
         }
         Objection::PlacesNeeded(day) => {
-            format!("{day} is no service day of its rule, so that the opening must name its places")
+            format!("the catalogue has no places for {day} in this lane, so that the opening must name them")
         }
         Objection::AlreadyOpen(day) => format!("{day} is open already, and an opening never changes"),
         Objection::BookingClosed(day) => format!("booking for {day} is over, or would be by then"),
         Objection::OpeningInThePast { .. } => "the opening must be in the future".into(),
         Objection::TooManyPauses => "there are as many pauses as there may be; resume some".into(),
+        Objection::TooManyOverrides => {
+            "as many slots have a quota or opening of their own as may; clear some, or change the catalogue"
+                .into()
+        }
         Objection::Contradiction(_) => "the change contradicts the log".into(),
     }
 }

@@ -192,18 +192,26 @@ impl LogReader {
         let from_seq = first_seq_from(&connection, from).map_err(sql)?;
         let mut seek = connection.prepare(SEEK).map_err(sql)?;
         // The row that holds the next event may have begun before it.
-        let begins: i64 = seek.query_row([after.cast_signed() + 1], |row| row.get(0)).map_err(sql)?;
+        let next = i64::try_from(after).unwrap_or(i64::MAX).saturating_add(1);
+        let begins: i64 = seek.query_row([next], |row| row.get(0)).map_err(sql)?;
         let mut select = connection.prepare(SELECT).map_err(sql)?;
-        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
-        let mut rows = select.query(params![begins.max(from_seq) - 1, limit]).map_err(sql)?;
-        let mut read = 0;
-        while let Some(row) = rows.next().map_err(sql)? {
-            read += 1;
-            if !visit(row_of(row).map_err(sql)?)? {
+        let mut last = begins.max(from_seq) - 1;
+        // In pieces: a long read would keep the WAL from being reset.
+        for _ in 0..rows_max.div_ceil(ROWS_PER_READ as usize) {
+            let mut rows = select.query(params![last, ROWS_PER_READ]).map_err(sql)?;
+            let mut found = 0;
+            while let Some(row) = rows.next().map_err(sql)? {
+                let row = row_of(row).map_err(sql)?;
+                (last, found) = (row.first_seq.cast_signed(), found + 1);
+                if !visit(row)? {
+                    return Ok(false);
+                }
+            }
+            if found < ROWS_PER_READ {
                 return Ok(false);
             }
         }
-        Ok(read == rows_max)
+        Ok(true)
     }
 }
 

@@ -27,7 +27,9 @@ pub(in super::super) fn applied(answer: &ApplyCatalogResponse) -> String {
     pretty(&json!({
         "receipt": answer.receipt.as_ref().map(receipt_value),
         "changes": answer.changes.iter().map(change_value).collect::<Vec<_>>(),
+        "changes_total": answer.changes_total,
         "slots": answer.slots.iter().map(slot_value).collect::<Vec<_>>(),
+        "slots_total": answer.slots_total,
     }))
 }
 

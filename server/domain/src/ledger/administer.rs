@@ -10,7 +10,7 @@ use crate::{
     event::{Actor, Change, CommandMark, Event, Override},
     gate::Figures,
     ids::{ContentHash, OfficeId, RequestKey},
-    limits::{COMMAND_EVENTS_MAX, COMMANDS_KEPT_DAYS, COMMANDS_KEPT_MAX, PAUSES_MAX},
+    limits::{COMMAND_EVENTS_MAX, COMMANDS_KEPT_DAYS, COMMANDS_KEPT_MAX, OVERRIDES_MAX, PAUSES_MAX},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -82,7 +82,7 @@ pub enum Objection {
     OfficeClosed(OfficeId),
     /// Nothing opens that day: no rule, and no opening of its own.
     NotScheduled(ServiceDay),
-    /// The rule does not serve that day, so that it needs places of its own.
+    /// The catalogue has no places for that day and lane, so that the opening must name them.
     PlacesNeeded(ServiceDay),
     /// The day is open already.
     AlreadyOpen(ServiceDay),
@@ -95,6 +95,8 @@ pub enum Objection {
     },
     /// There are as many pauses as there may be.
     TooManyPauses,
+    /// As many slots have something of their own as may.
+    TooManyOverrides,
     /// It would contradict the log: a fault of this program.
     Contradiction(Misfit),
 }
@@ -200,6 +202,10 @@ impl Ledger {
         let changed = before.into_iter().filter_map(|(slot, before)| {
             let (after, granted) = (self.figures(slot)?, self.granted_in(slot));
             let office = self.offices.get(slot.office.index())?.office.id.clone();
+            let figures = |figures: Figures| (figures.capacity, figures.open_at, figures.close_at);
+            if before.map(figures) == Some(figures(after)) {
+                return None;
+            }
             Some(SlotChange { slot, office, before, after, granted })
         });
         Ok(Rehearsal::Events { slots: changed.collect(), events })
@@ -218,10 +224,12 @@ impl Ledger {
                 if *open_at <= now {
                     return Err(Objection::OpeningInThePast { now });
                 }
+                self.check_room(slots)?;
                 slots.iter().map(|slot| self.decide_opening(*slot, (*open_at, *places), now)).collect()
             }
             Directive::SetQuota { slot, places } => {
                 self.check_bookable(*slot, now)?;
+                self.check_room(std::slice::from_ref(slot))?;
                 let set = self.overrides.get(slot).copied().unwrap_or_default();
                 let opens = set.open_at.is_some() || self.is_served(*slot) || self.figures(*slot).is_some();
                 if !opens {
@@ -260,10 +268,16 @@ impl Ledger {
         if self.figures(slot).is_some_and(|figures| figures.open_at <= now) {
             return Err(Objection::AlreadyOpen(slot.day));
         }
-        if places.is_none() && !self.is_served(slot) {
+        if places.is_none() && !self.has_places_by_catalog(slot) {
             return Err(Objection::PlacesNeeded(slot.day));
         }
         Ok(Change::OverrideSet { slot, set: Override { places, open_at: Some(open_at) } })
+    }
+
+    fn check_room(&self, slots: &[SlotKey]) -> Result<(), Objection> {
+        let new = slots.iter().filter(|slot| !self.overrides.contains_key(*slot)).count();
+        let fits = self.overrides.len() + new <= OVERRIDES_MAX;
+        if fits { Ok(()) } else { Err(Objection::TooManyOverrides) }
     }
 
     /// Whether a slot's office is open, and booking for its day not over at an instant.
@@ -283,6 +297,12 @@ impl Ledger {
         served.contains(slot.day.weekday()) && !self.holidays.contains_key(&slot.day)
     }
 
+    fn has_places_by_catalog(&self, slot: SlotKey) -> bool {
+        let office = self.offices.get(slot.office.index()).map(|state| &state.office);
+        let offer = office.and_then(|office| office.offer(slot.lane));
+        self.is_served(slot) && offer.is_some_and(|offer| offer.places > 0)
+    }
+
     fn granted_in(&self, slot: SlotKey) -> u32 {
         let places = self.day(slot.office, slot.day).and_then(|day| day.lanes[slot.lane.index()]);
         places.map_or(0, |places| places.taken)
@@ -292,11 +312,7 @@ impl Ledger {
     fn commands_kept_from(&self, now: UnixMillis) -> UnixMillis {
         let by_age = now.plus_ms(-COMMANDS_KEPT_DAYS * DAY_MS);
         let surplus = (self.commands.len() + 1).saturating_sub(COMMANDS_KEPT_MAX);
-        if surplus == 0 {
-            return by_age;
-        }
-        let mut times: Vec<_> = self.commands.values().map(|record| record.at).collect();
-        times.sort_unstable();
-        by_age.max(times.get(surplus - 1).map_or(by_age, |at| at.plus_ms(1)))
+        let last_dropped = surplus.checked_sub(1).and_then(|last| self.command_ages.iter().nth(last));
+        by_age.max(last_dropped.map_or(by_age, |(at, _)| at.plus_ms(1)))
     }
 }

@@ -99,7 +99,7 @@ impl Ledger {
             Change::OfficeClosed(number) => {
                 self.keep_office(*number)?;
                 self.offices[number.index()].open = false;
-                self.plan_anew();
+                self.plan_office_anew(*number);
             }
             Change::TrancheReleased(release) => self.release(release)?,
             Change::TrancheChanged { tranche, slot, places, times } => {
@@ -125,7 +125,7 @@ impl Ledger {
 
     fn keep_office(&mut self, number: OfficeNumber) -> Result<(), Misfit> {
         let before = self.offices.get(number.index()).ok_or(Misfit::Office(number.0))?;
-        self.journal.note(Undo::Office(number, Some(Box::new(before.clone()))));
+        self.journal.note(Undo::Office(number, Some((before.office.clone(), before.open))));
         Ok(())
     }
 
@@ -147,18 +147,18 @@ impl Ledger {
     }
 
     fn note_command(&mut self, mark: &CommandMark, at: UnixMillis) -> Result<(), Misfit> {
-        let journal = &mut self.journal;
-        self.commands.retain(|request, record| {
-            let keep = record.at >= mark.forget_before;
-            if !keep {
-                journal.note(Undo::Command(*request, Some(*record)));
-            }
-            keep
-        });
+        while let Some((age, request)) =
+            self.command_ages.first().copied().filter(|(age, _)| *age < mark.forget_before)
+        {
+            self.command_ages.remove(&(age, request));
+            let forgotten = self.commands.remove(&request);
+            self.journal.note(Undo::Command(request, forgotten));
+        }
         let record = CommandRecord { content: mark.content, at, changes: mark.changes };
         if self.commands.insert(mark.request, record).is_some() {
             return Err(Misfit::Operator);
         }
+        self.command_ages.insert((at, mark.request));
         self.journal.note(Undo::Command(mark.request, None));
         Ok(())
     }
@@ -203,7 +203,7 @@ impl Ledger {
         } else {
             return Err(Misfit::Office(number.0));
         }
-        self.plan_anew();
+        self.plan_office_anew(number);
         Ok(())
     }
 

@@ -64,7 +64,8 @@ impl Ledger {
             }
             changes.push(Change::OfficeClosed(number));
         }
-        let removed = self.openings.keys().filter(|id| catalog.openings.iter().all(|rule| rule.id != **id));
+        let kept: HashSet<_> = catalog.openings.iter().map(|rule| &rule.id).collect();
+        let removed = self.openings.keys().filter(|id| !kept.contains(id));
         changes.extend(removed.cloned().map(Change::OpeningRemoved));
         Ok(changes)
     }

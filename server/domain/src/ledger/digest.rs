@@ -109,15 +109,20 @@ impl Ledger {
 }
 
 impl Catalog {
-    /// SHA-256 over everything a catalogue says.
+    /// SHA-256 over everything a catalogue says, in whatever order it says it. It tells whether the catalogue named at
+    /// the start is another one than before, so that a field more in it would apply every catalogue anew.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut sink = Sink(Sha256::new());
         holidays_into(&self.holidays, &mut sink);
         sink.length(self.openings.len());
-        self.openings.iter().for_each(|rule| rule_into(rule, &mut sink));
+        let mut openings: Vec<_> = self.openings.iter().collect();
+        openings.sort_by(|a, b| a.id.cmp(&b.id));
+        openings.into_iter().for_each(|rule| rule_into(rule, &mut sink));
         sink.length(self.offices.len());
-        self.offices.iter().for_each(|office| office_into(office, &mut sink));
+        let mut offices: Vec<_> = self.offices.iter().collect();
+        offices.sort_by(|a, b| a.id.cmp(&b.id));
+        offices.into_iter().for_each(|office| office_into(office, &mut sink));
         sink.0.finalize().into()
     }
 }

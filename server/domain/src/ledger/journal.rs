@@ -3,9 +3,10 @@
 
 use std::{mem, sync::Arc};
 
-use super::{CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Timer};
+use super::{CommandRecord, DayState, Ledger, LogIdentity, Pause, Timer};
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
+    catalog::Office,
     code::BookingCode,
     event::Override,
     ids::{OfficeNumber, OpeningId, RegistrationId, RequestKey},
@@ -22,7 +23,7 @@ pub(super) enum Undo {
     Holidays(Arc<Holidays>),
     Opening(OpeningId, Option<WeeklyOpening>),
     /// `None`: the office was added last.
-    Office(OfficeNumber, Option<Box<OfficeState>>),
+    Office(OfficeNumber, Option<(Arc<Office>, bool)>),
     Day(OfficeNumber, ServiceDay, Option<Box<DayState>>),
     TrancheAdded,
     Taken(SlotKey, u32),
@@ -115,7 +116,10 @@ impl Ledger {
             Undo::Identity(before) => self.identity = before,
             Undo::Holidays(before) => self.holidays = before,
             Undo::Opening(id, before) => restore_ordered(&mut self.openings, id, before),
-            Undo::Office(number, Some(before)) => self.offices[number.index()] = *before,
+            Undo::Office(number, Some((office, open))) => {
+                let state = &mut self.offices[number.index()];
+                (state.office, state.open) = (office, open);
+            }
             Undo::Office(_, None) => {
                 if let Some(added) = self.offices.pop() {
                     self.office_numbers.remove(&added.office.id);
@@ -151,7 +155,15 @@ impl Ledger {
             }
             Undo::Override(slot, before) => restore_ordered(&mut self.overrides, slot, before),
             Undo::Pause(scope, before) => restore_ordered(&mut self.pauses, scope, before),
-            Undo::Command(request, before) => restore_ordered(&mut self.commands, request, before),
+            Undo::Command(request, before) => {
+                if let Some(undone) = self.commands.remove(&request) {
+                    self.command_ages.remove(&(undone.at, request));
+                }
+                if let Some(record) = before {
+                    self.commands.insert(request, record);
+                    self.command_ages.insert((record.at, request));
+                }
+            }
             Undo::CatalogAtStart(before) => self.catalog_at_start = before,
         }
     }

@@ -68,6 +68,8 @@ pub struct Ledger {
     pauses: BTreeMap<Scope, Pause>,
     /// Operators' writes, by which their repeats are recognised.
     commands: BTreeMap<RequestKey, CommandRecord>,
+    /// The same by age.
+    command_ages: BTreeSet<(UnixMillis, RequestKey)>,
     /// Digest of the catalogue that was named at the start, as last applied.
     catalog_at_start: Option<[u8; 32]>,
     journal: Journal,
@@ -162,6 +164,7 @@ impl Default for Ledger {
             overrides: BTreeMap::new(),
             pauses: BTreeMap::new(),
             commands: BTreeMap::new(),
+            command_ages: BTreeSet::new(),
             catalog_at_start: None,
             journal: Journal::default(),
             next_plan: UnixMillis::MIN,

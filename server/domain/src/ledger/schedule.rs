@@ -125,9 +125,9 @@ impl Ledger {
             for lane in Lane::ALL {
                 let slot = SlotKey { office: number, day, lane };
                 let set = self.overrides.get(&slot).copied().unwrap_or_default();
-                let by_catalog =
-                    office.offer(lane).filter(|_| rule.is_some()).map_or(0, |offer| offer.places);
-                let wanted = if state.open { set.places.unwrap_or(by_catalog) } else { 0 };
+                let by_catalog = office.offer(lane).filter(|_| rule.is_some()).map(|offer| offer.places);
+                let offered = set.places.or(by_catalog).filter(|_| state.open);
+                let wanted = offered.unwrap_or(0);
                 let opens = set.open_at.or(by_rule);
                 match known.and_then(|known| Some((known, known.lanes[lane.index()]?))) {
                     Some((known, places)) => {
@@ -147,7 +147,8 @@ impl Ledger {
                         }
                     }
                     None => {
-                        let is_due = wanted > 0 && (day <= horizon || set.open_at.is_some());
+                        // Also without places: what is scheduled and has none is sold out.
+                        let is_due = offered.is_some() && (day <= horizon || set.open_at.is_some());
                         if let Some(opens) = opens.filter(|_| is_due) {
                             self.push_release(office, (slot, wanted, opens), now, (changes, releases));
                         }
