@@ -1,4 +1,4 @@
-//! Watches what is free for five updates or ten seconds, whichever ends first.
+//! Watches what is free for five updates or three seconds, whichever ends first.
 //!
 //! `cargo run -p kuota-client --example watch -- http://127.0.0.1:50051`
 
@@ -8,7 +8,7 @@ use kuota_client::{AvailabilityFilter, Board, Client, Error, Update};
 
 const DEFAULT_URL: &str = "http://127.0.0.1:50051";
 const UPDATES: usize = 5;
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(3);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
