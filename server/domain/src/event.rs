@@ -156,6 +156,25 @@ impl Change {
         }
     }
 
+    /// Office, day and lane it is about, as far as it is about one of each.
+    #[must_use]
+    pub fn place(&self) -> Scope {
+        let of =
+            |office: &OfficeNumber, day: Option<ServiceDay>| Scope { office: Some(*office), day, lane: None };
+        match self {
+            Self::OfficeDefined { number, .. } | Self::OfficeClosed(number) => of(number, None),
+            Self::DayClosed { office, day, .. } | Self::DayForgotten { office, day } => {
+                of(office, Some(*day))
+            }
+            Self::Paused(scope) | Self::Resumed(scope) => *scope,
+            _ => self.slot().map_or_else(Scope::default, |SlotKey { office, day, lane }| Scope {
+                office: Some(office),
+                day: Some(day),
+                lane: Some(lane),
+            }),
+        }
+    }
+
     /// The registration it makes or changes.
     #[must_use]
     pub fn registration(&self) -> Option<RegistrationId> {

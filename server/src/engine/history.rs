@@ -80,26 +80,10 @@ impl Subject {
     }
 }
 
+/// Whether a change is about an office; a pause of everywhere is about each.
 fn concerns(change: &Change, wanted: OfficeNumber) -> bool {
-    match change {
-        Change::OfficeDefined { number, .. } => *number == wanted,
-        Change::OfficeClosed(office)
-        | Change::DayClosed { office, .. }
-        | Change::DayForgotten { office, .. } => *office == wanted,
-        Change::Paused(scope) | Change::Resumed(scope) => scope.office.is_none_or(|office| office == wanted),
-        Change::LogOpened { .. }
-        | Change::HolidaysDefined(_)
-        | Change::OpeningDefined(_)
-        | Change::OpeningRemoved(_)
-        | Change::CatalogApplied { .. }
-        | Change::CommandCarriedOut(_)
-        | Change::OverrideSet { .. }
-        | Change::OverrideCleared(_)
-        | Change::TrancheReleased(_)
-        | Change::TrancheChanged { .. }
-        | Change::Granted(_)
-        | Change::Cancelled { .. } => change.slot().is_some_and(|slot| slot.office == wanted),
-    }
+    let is_pause = matches!(change, Change::Paused(_) | Change::Resumed(_));
+    change.place().office.map_or(is_pause, |office| office == wanted)
 }
 
 impl Engine {

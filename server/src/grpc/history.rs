@@ -4,8 +4,8 @@ use kuota_api::v1::{self, EventKind};
 use kuota_domain::{
     calendar::ServiceDay,
     event::{Change, Event},
-    ids::{OfficeNumber, RegistrationId},
-    slot::{Lane, Scope, SlotKey},
+    ids::OfficeNumber,
+    slot::{Scope, SlotKey},
     time::UnixMillis,
 };
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::engine::Directory;
 
 /// The API's form of an event.
 pub(super) fn event(directory: &Directory, number: u64, event: &Event) -> v1::Event {
-    let about = About::of(&event.change);
+    let (registration, place) = (event.change.registration(), event.change.place());
     v1::Event {
         number,
         time: Some(timestamp(event.at)),
@@ -23,52 +23,11 @@ pub(super) fn event(directory: &Directory, number: u64, event: &Event) -> v1::Ev
         reason: event.reason.to_string(),
         kind: kind(&event.change).into(),
         description: describe(directory, &event.change),
-        registration_id: about.registration.map(|id| uuid(id.0)).unwrap_or_default(),
-        office_id: about.office.map(|office| office_id(directory, office)).unwrap_or_default(),
-        service_date: about.day.map(|day| day.to_string()).unwrap_or_default(),
-        lane: about.lane.map_or(v1::Lane::Unspecified, lane_of).into(),
+        registration_id: registration.map(|id| uuid(id.0)).unwrap_or_default(),
+        office_id: place.office.map(|office| office_id(directory, office)).unwrap_or_default(),
+        service_date: place.day.map(|day| day.to_string()).unwrap_or_default(),
+        lane: place.lane.map_or(v1::Lane::Unspecified, lane_of).into(),
         request_id: request_id(&event.change).unwrap_or_default(),
-    }
-}
-
-/// What an event is about, as far as it is about one thing.
-#[derive(Default)]
-struct About {
-    registration: Option<RegistrationId>,
-    office: Option<OfficeNumber>,
-    day: Option<ServiceDay>,
-    lane: Option<Lane>,
-}
-
-impl About {
-    fn of(change: &Change) -> Self {
-        let registration = change.registration();
-        if let Some(SlotKey { office, day, lane }) = change.slot() {
-            return Self { registration, office: Some(office), day: Some(day), lane: Some(lane) };
-        }
-        match change {
-            Change::OfficeDefined { number, .. } | Change::OfficeClosed(number) => {
-                Self { office: Some(*number), ..Self::default() }
-            }
-            Change::DayClosed { office, day, .. } | Change::DayForgotten { office, day } => {
-                Self { office: Some(*office), day: Some(*day), ..Self::default() }
-            }
-            Change::Paused(scope) | Change::Resumed(scope) => {
-                Self { registration, office: scope.office, day: scope.day, lane: scope.lane }
-            }
-            Change::LogOpened { .. }
-            | Change::HolidaysDefined(_)
-            | Change::OpeningDefined(_)
-            | Change::OpeningRemoved(_)
-            | Change::CatalogApplied { .. }
-            | Change::CommandCarriedOut(_)
-            | Change::OverrideSet { .. }
-            | Change::OverrideCleared(_)
-            | Change::TrancheReleased(_)
-            | Change::TrancheChanged { .. }
-            | Change::Granted(_)
-            | Change::Cancelled { .. } => Self::default(),
-        }
     }
 }
 
