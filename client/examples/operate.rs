@@ -4,9 +4,7 @@
 
 use std::{env, process::ExitCode};
 
-use kuota_client::{
-    Admin, AvailabilityFilter, By, Client, Error, EventFilter, Scope, SlotKey, SlotState, Subject,
-};
+use kuota_client::{Admin, AvailabilityFilter, By, Client, Error, EventFilter, Scope, SlotKey, SlotState};
 
 const DEFAULT_URL: &str = "http://127.0.0.1:50051";
 const DEFAULT_ADMIN_URL: &str = "http://127.0.0.1:50052";
@@ -48,8 +46,8 @@ async fn run(url: &str, admin_url: &str) -> Result<(), Error> {
     let resumed = admin.resume(&By::new(ACTOR, "power is back"), &office).await?;
     println!("{} pauses in force", resumed.pauses.len());
 
-    let subject = Subject::Actor(ACTOR.into());
-    let mut events = admin.events(&EventFilter { subject, ..EventFilter::default() });
+    let actor = Some(ACTOR.into());
+    let mut events = admin.events(&EventFilter { actor, ..EventFilter::default() });
     while let Some(event) = events.next().await? {
         println!("#{} {} ({})", event.number, event.description, event.reason);
     }

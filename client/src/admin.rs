@@ -171,15 +171,36 @@ impl Admin {
         self.link.call(Effect::Write, &request, send).await
     }
 
+    /// What an opening would change. Nothing changes.
+    ///
+    /// # Errors
+    /// As [`schedule_opening`](Self::schedule_opening).
+    pub async fn preview_opening(
+        &self,
+        by: &By,
+        opening: &Opening,
+    ) -> Result<ScheduleOpeningResponse, Error> {
+        self.open(by, opening, Effect::Read).await
+    }
+
     /// Opens service days once, at a time, instead of when their rule would. All of them or none.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` with `OPENING_IN_THE_PAST`, `FAILED_PRECONDITION` with `ALREADY_OPEN` or `BOOKING_CLOSED`, or
-    /// when there is no answer.
+    /// `INVALID_ARGUMENT` with `OPENING_IN_THE_PAST`, `FAILED_PRECONDITION` with `ALREADY_OPEN`, `BOOKING_CLOSED` or
+    /// `PLACES_REQUIRED`, or when there is no answer.
     pub async fn schedule_opening(
         &self,
         by: &By,
         opening: &Opening,
+    ) -> Result<ScheduleOpeningResponse, Error> {
+        self.open(by, opening, Effect::Write).await
+    }
+
+    async fn open(
+        &self,
+        by: &By,
+        opening: &Opening,
+        effect: Effect,
     ) -> Result<ScheduleOpeningResponse, Error> {
         let request = v1::ScheduleOpeningRequest {
             command: by.command(),
@@ -188,9 +209,23 @@ impl Admin {
             lanes: opening.lanes.iter().copied().map(i32::from).collect(),
             open_time: Some(opening.open_time.into()),
             places: opening.places,
+            validate_only: effect == Effect::Read,
         };
         let send = async |channel, request: Request<_>| service(channel).schedule_opening(request).await;
-        self.link.call(Effect::Write, &request, send).await
+        self.link.call(effect, &request, send).await
+    }
+
+    /// What a quota would change. Nothing changes.
+    ///
+    /// # Errors
+    /// As [`set_quota`](Self::set_quota).
+    pub async fn preview_quota(
+        &self,
+        by: &By,
+        slot: &SlotKey,
+        places: u32,
+    ) -> Result<SetQuotaResponse, Error> {
+        self.quota(by, (slot, places), Effect::Read).await
     }
 
     /// Sets the places of a slot, granted ones included. Fewer than are granted take nothing away: no more is granted.
@@ -198,11 +233,29 @@ impl Admin {
     /// # Errors
     /// `FAILED_PRECONDITION` with `NOT_SCHEDULED` or `BOOKING_CLOSED`, or when there is no answer.
     pub async fn set_quota(&self, by: &By, slot: &SlotKey, places: u32) -> Result<SetQuotaResponse, Error> {
+        self.quota(by, (slot, places), Effect::Write).await
+    }
+
+    async fn quota(
+        &self,
+        by: &By,
+        (slot, places): (&SlotKey, u32),
+        effect: Effect,
+    ) -> Result<SetQuotaResponse, Error> {
         let SlotKey { office_id, service_date, lane } = slot.clone();
+        let (command, validate_only) = (by.command(), effect == Effect::Read);
         let lane = lane.into();
-        let request = v1::SetQuotaRequest { command: by.command(), office_id, service_date, lane, places };
+        let request = v1::SetQuotaRequest { command, office_id, service_date, lane, places, validate_only };
         let send = async |channel, request: Request<_>| service(channel).set_quota(request).await;
-        self.link.call(Effect::Write, &request, send).await
+        self.link.call(effect, &request, send).await
+    }
+
+    /// What clearing an override would change. Nothing changes.
+    ///
+    /// # Errors
+    /// As [`clear_override`](Self::clear_override).
+    pub async fn preview_clear(&self, by: &By, slot: &SlotKey) -> Result<ClearOverrideResponse, Error> {
+        self.clear(by, slot, Effect::Read).await
     }
 
     /// Takes quota and opening of a slot back to what the catalogue says. An opening that has happened stands.
@@ -210,11 +263,16 @@ impl Admin {
     /// # Errors
     /// When there is no answer.
     pub async fn clear_override(&self, by: &By, slot: &SlotKey) -> Result<ClearOverrideResponse, Error> {
+        self.clear(by, slot, Effect::Write).await
+    }
+
+    async fn clear(&self, by: &By, slot: &SlotKey, effect: Effect) -> Result<ClearOverrideResponse, Error> {
         let SlotKey { office_id, service_date, lane } = slot.clone();
+        let (command, validate_only) = (by.command(), effect == Effect::Read);
         let lane = lane.into();
-        let request = v1::ClearOverrideRequest { command: by.command(), office_id, service_date, lane };
+        let request = v1::ClearOverrideRequest { command, office_id, service_date, lane, validate_only };
         let send = async |channel, request: Request<_>| service(channel).clear_override(request).await;
-        self.link.call(Effect::Write, &request, send).await
+        self.link.call(effect, &request, send).await
     }
 
     /// Stops giving out places within a scope; an empty one is everything. Cancelling and look-ups go on.

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::SystemTime};
 
-use kuota_api::v1::{self, Event, list_events_request};
+use kuota_api::v1::{self, Event};
 use tonic::{Code, Request};
 
 use crate::{
@@ -13,29 +13,19 @@ use crate::{
     link::Link,
 };
 
-/// Which events to list; everything by default.
+/// Which events to list: those that everything named here is true of; all by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Whose history.
-    pub subject: Subject,
+    /// Only of this registration, by its id.
+    pub registration_id: Option<String>,
+    /// Only of this office.
+    pub office_id: Option<String>,
+    /// Only of this actor, as it called itself.
+    pub actor: Option<String>,
     /// Only from then on.
     pub from_time: Option<SystemTime>,
     /// Only before then.
     pub to_time: Option<SystemTime>,
-}
-
-/// Whose history to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Subject {
-    /// Everybody's.
-    #[default]
-    Everything,
-    /// Of one registration, by its id.
-    Registration(String),
-    /// Of one office.
-    Office(String),
-    /// Of one actor, as it called itself.
-    Actor(String),
 }
 
 /// A listing of events, from [`Admin::events`](crate::Admin::events). It asks for pages as they are needed, and goes on
@@ -43,10 +33,10 @@ pub enum Subject {
 ///
 /// ```no_run
 /// # async fn example(admin: kuota_client::Admin) -> Result<(), kuota_client::Error> {
-/// use kuota_client::{EventFilter, Subject};
+/// use kuota_client::EventFilter;
 ///
-/// let subject = Subject::Office("kanim-pontianak".into());
-/// let mut events = admin.events(&EventFilter { subject, ..EventFilter::default() });
+/// let office_id = Some("kanim-pontianak".into());
+/// let mut events = admin.events(&EventFilter { office_id, ..EventFilter::default() });
 /// while let Some(event) = events.next().await? {
 ///     println!("{} {}: {}", event.actor, event.description, event.reason);
 /// }
@@ -65,15 +55,10 @@ pub struct Events {
 
 impl Events {
     pub(crate) fn new(link: Link, filter: &EventFilter) -> Self {
-        use list_events_request::Subject as Asked;
-        let subject = match filter.subject.clone() {
-            Subject::Everything => None,
-            Subject::Registration(id) => Some(Asked::RegistrationId(id)),
-            Subject::Office(id) => Some(Asked::OfficeId(id)),
-            Subject::Actor(actor) => Some(Asked::Actor(actor)),
-        };
         let request = v1::ListEventsRequest {
-            subject,
+            registration_id: filter.registration_id.clone(),
+            office_id: filter.office_id.clone(),
+            actor: filter.actor.clone(),
             from_time: filter.from_time.map(Into::into),
             to_time: filter.to_time.map(Into::into),
             page_size: EVENT_PAGE_SIZE,

@@ -108,7 +108,7 @@ pub use self::{
     client::{AvailabilityFilter, Client},
     error::{Error, Failed},
     export::{Export, ExportFilter},
-    history::{EventFilter, Events, Subject},
+    history::{EventFilter, Events},
     retry::RetryPolicy,
     watch::{Update, Watch},
 };

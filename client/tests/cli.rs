@@ -50,7 +50,7 @@ async fn each_way_to_end_has_its_code_and_its_words() {
     assert_eq!(server.kuota(&with(&[]), "").await.2, 0);
     let (url, gone) = (server.url.as_str(), "http://127.0.0.1:1");
     let rows: [(&str, Vec<&str>, i32, &str); 10] = [
-        (url, with(&[]), 1, "Refused: Applicant 0 (counted from 0) already has a registration."),
+        (url, with(&[]), 1, "Refused: Applicant 1 of the party already has a registration."),
         (url, vec!["get", "K7P2-9QXX"], 64, "code: the booking code is mistyped"),
         (url, vec!["get", "22222222"], 1, "there is no such registration"),
         (url, vec!["availability", "--office", "nowhere"], 1, "there is no office `nowhere`"),

@@ -2,14 +2,14 @@
 
 #![warn(clippy::unwrap_used)]
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 use kuota_server::{
     app::App,
     backup::{BackupError, Copied, backup, restore},
     clock::SystemClock,
-    config::{Settings, Source},
+    config::{ConfigError, Settings, Source},
     data_dir::{key_path, read_key},
     exit::Exit,
     grpc::is_serving,
@@ -36,37 +36,98 @@ Exit codes: 0 clean stop, 1 verify or health says no, 64 bad usage or configurat
 
 /// Hands out scarce appointments at a scheduled opening: exactly, fairly and fast.
 #[derive(Parser)]
-#[command(name = "kuota-server", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(
+    name = "kuota-server",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 110,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
+    #[command(flatten)]
+    given: Given,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Settings as they are given.
+#[derive(Clone, clap::Args)]
+struct Given {
     /// File of settings in TOML; its keys are the long flags with _ for -.
-    #[arg(long, global = true, env = "KUOTA_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "KUOTA_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     source: Source,
-    #[command(subcommand)]
-    command: Option<Command>,
+}
+
+/// Where log, key and lock are.
+#[derive(Clone, clap::Args)]
+struct Data {
+    /// File of settings in TOML.
+    #[arg(long, env = "KUOTA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of log, key and lock [default: ./data].
+    #[arg(long, env = "KUOTA_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 #[derive(Clone, Subcommand)]
 enum Command {
     /// Validates settings and catalogue and prints what would be used.
-    Check,
+    Check {
+        #[command(flatten)]
+        given: Box<Given>,
+    },
     /// Checks the log's hash chain and invariants, also while a server runs, and prints one JSON object.
-    Verify,
+    Verify {
+        #[command(flatten)]
+        data: Data,
+    },
     /// Copies log and NIK key to a new directory, also while a server runs, checks the copy, and prints one JSON object.
     Backup {
         /// Directory to make; nothing may be in it.
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        #[command(flatten)]
+        data: Data,
+        /// File with the NIK key, if it is not in the data directory.
+        #[arg(long, env = "KUOTA_NIK_KEY", value_name = "FILE")]
+        nik_key: Option<PathBuf>,
     },
     /// Makes the data directory, which must not be there yet, from a backup, checks it, and prints one JSON object.
     Restore {
         /// Directory of the backup.
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
+        #[command(flatten)]
+        data: Data,
     },
     /// Asks a running server, at the address in --listen, whether it serves.
-    Health,
+    Health {
+        /// File of settings in TOML.
+        #[arg(long, env = "KUOTA_CONFIG", value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// gRPC address of the server [default: 127.0.0.1:50051].
+        #[arg(long, env = "KUOTA_LISTEN", value_name = "ADDR:PORT")]
+        listen: Option<SocketAddr>,
+    },
+}
+
+impl Cli {
+    /// The settings that the command goes by.
+    fn settings(&self) -> Result<Settings, ConfigError> {
+        let of = |data: &Data, nik_key: Option<&PathBuf>| {
+            (Source::of_data(data.data.clone(), nik_key.cloned()), data.config.clone())
+        };
+        let (source, config) = match &self.command {
+            None => (self.given.source.clone(), self.given.config.clone()),
+            Some(Command::Check { given }) => (given.source.clone(), given.config.clone()),
+            Some(Command::Verify { data } | Command::Restore { data, .. }) => of(data, None),
+            Some(Command::Backup { data, nik_key, .. }) => of(data, nik_key.as_ref()),
+            Some(Command::Health { config, listen }) => (Source::of_listener(*listen), config.clone()),
+        };
+        Settings::load(source, config.as_deref())
+    }
 }
 
 fn main() -> ExitCode {
@@ -79,17 +140,17 @@ fn main() -> ExitCode {
             return ExitCode::from(if asked { Exit::Clean.code() } else { Exit::Usage.code() });
         }
     };
-    let settings = match Settings::load(cli.source, cli.config.as_deref()) {
+    let settings = match cli.settings() {
         Ok(settings) => settings,
         Err(error) => return fail(Exit::Usage, &error),
     };
     let exit = match cli.command {
         None => serve(&settings),
-        Some(Command::Check) => check(&settings),
-        Some(Command::Verify) => verify_log(&settings),
-        Some(Command::Backup { to }) => copied(backup(&settings.data, settings.nik_key.as_deref(), &to)),
-        Some(Command::Restore { from }) => copied(restore(&from, &settings.data)),
-        Some(Command::Health) => health(&settings),
+        Some(Command::Check { .. }) => check(&settings),
+        Some(Command::Verify { .. }) => verify_log(&settings),
+        Some(Command::Backup { to, .. }) => copied(backup(&settings.data, settings.nik_key.as_deref(), &to)),
+        Some(Command::Restore { from, .. }) => copied(restore(&from, &settings.data)),
+        Some(Command::Health { .. }) => health(&settings),
     };
     ExitCode::from(exit.code())
 }
@@ -186,8 +247,8 @@ fn check(settings: &Settings) -> Exit {
         ("demo", settings.demo.to_string()),
         ("insecure", settings.insecure.to_string()),
         ("catalog", settings.catalog.to_string()),
-        ("", format!("{} offices, {places} places a day", catalog.offices.len())),
-        ("", format!("{} openings, {} holidays", catalog.openings.len(), catalog.holidays.len())),
+        ("", format!("offices: {}, places a day: {places}", catalog.offices.len())),
+        ("", format!("openings: {}, holidays: {}", catalog.openings.len(), catalog.holidays.len())),
     ] {
         say(&format_args!("{key:16}  {value}"));
     }

@@ -140,6 +140,7 @@ async fn operate(server: &Server) {
         service_date: service_date.clone(),
         lane,
         places: 5,
+        validate_only: false,
     };
     admin.set_quota(quota).await.unwrap();
     let opening = v1::ScheduleOpeningRequest {
@@ -149,9 +150,11 @@ async fn operate(server: &Server) {
         lanes: vec![lane],
         open_time: Some(prost_types::Timestamp { seconds: 1_796_000_000, nanos: 0 }),
         places: Some(4),
+        validate_only: false,
     };
     admin.schedule_opening(opening).await.unwrap();
-    let clear = v1::ClearOverrideRequest { command: command(), office_id, service_date, lane };
+    let clear =
+        v1::ClearOverrideRequest { command: command(), office_id, service_date, lane, validate_only: false };
     admin.clear_override(clear).await.unwrap();
     let scope = Some(v1::Scope { lane: Some(Lane::Priority.into()), ..v1::Scope::default() });
     admin.pause(v1::PauseRequest { command: command(), scope: scope.clone() }).await.unwrap();

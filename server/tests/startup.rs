@@ -75,7 +75,7 @@ fn check_prints_what_would_be_used() {
     let (code, out, err) = run(&["check", "--threads", "3"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(
-        out.contains("11 offices") && out.contains("threads           3") && out.ends_with("ok\n"),
+        out.contains("offices: 11,") && out.contains("threads           3") && out.ends_with("ok\n"),
         "{out}"
     );
 }

@@ -238,6 +238,7 @@ async fn a_watcher_that_does_not_read_does_not_hold_a_stop() {
             service_date: MONDAY.into(),
             lane: Lane::Regular.into(),
             places,
+            validate_only: false,
         };
         admin.set_quota(quota).await.unwrap();
     }

@@ -186,10 +186,10 @@ struct ScopeArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct EventArgs {
     /// Of this registration: booking code or id.
-    #[arg(long, value_name = "CODE|ID", conflicts_with_all = ["office", "by"])]
+    #[arg(long, value_name = "CODE|ID")]
     pub(super) registration: Option<String>,
     /// Of this office.
-    #[arg(long, value_name = "ID", conflicts_with = "by")]
+    #[arg(long, value_name = "ID")]
     pub(super) office: Option<String>,
     /// Of this actor.
     #[arg(long, value_name = "ACTOR")]

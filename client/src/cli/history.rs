@@ -1,6 +1,6 @@
 //! What happened: events as a table, a registration's events as a story, and the export.
 
-use kuota_client::{Event, EventFilter, ExportFilter, ExportedRegistration, Key, RegistrationState, Subject};
+use kuota_client::{Event, EventFilter, ExportFilter, ExportedRegistration, Key, RegistrationState};
 
 use super::{
     Args,
@@ -24,13 +24,12 @@ pub(super) async fn events(args: &Args, address: &AdminAddress, asked: &EventArg
         text.as_deref().map(|text| instant::parse(name, text, zone)).transpose()
     };
     let (from_time, to_time) = (time("--from", &asked.from)?, time("--to", &asked.to)?);
-    let subject = match (&asked.registration, &asked.office, &asked.by) {
-        (Some(key), _, _) => Subject::Registration(id(args, lookup(key, false)).await?),
-        (None, Some(office), _) => Subject::Office(office.clone()),
-        (None, None, Some(actor)) => Subject::Actor(actor.clone()),
-        (None, None, None) => Subject::Everything,
+    let registration_id = match &asked.registration {
+        Some(key) => Some(id(args, lookup(key, false)).await?),
+        None => None,
     };
-    let filter = EventFilter { subject, from_time, to_time };
+    let (office_id, actor) = (asked.office.clone(), asked.by.clone());
+    let filter = EventFilter { registration_id, office_id, actor, from_time, to_time };
     let (events, is_cut) = list(args, address, &filter, asked.limit).await?;
     say(&if args.is_json() { json::operations::events(&events) } else { events_text(&events, &zones) });
     if is_cut {
@@ -41,8 +40,8 @@ pub(super) async fn events(args: &Args, address: &AdminAddress, asked: &EventArg
 
 /// The story of one registration.
 pub(super) async fn log(args: &Args, address: &AdminAddress, key: Key) -> Result<u8, Failed> {
-    let subject = Subject::Registration(id(args, key).await?);
-    let filter = EventFilter { subject, ..EventFilter::default() };
+    let registration_id = Some(id(args, key).await?);
+    let filter = EventFilter { registration_id, ..EventFilter::default() };
     let (events, _) = list(args, address, &filter, STORY_EVENTS_MAX).await?;
     if args.is_json() {
         say(&json::operations::events(&events));

@@ -15,7 +15,9 @@ const CODES: u64 = BASE.pow(7);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
     /// Not eight characters of the alphabet.
-    #[error("a booking code has eight letters and digits, shown as XXXX-XXXX")]
+    #[error(
+        "a booking code has eight characters, shown as XXXX-XXXX: digits from 2 on, and letters but B, I, O, S and Z"
+    )]
     Shape,
     /// Mistyped.
     #[error("the booking code is mistyped: its check character does not match")]

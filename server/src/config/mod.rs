@@ -78,43 +78,43 @@ impl fmt::Display for CatalogSource {
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Catalogue of offices, lanes, openings and holidays [default: West Kalimantan, built in].
-    #[arg(long, global = true, env = "KUOTA_CATALOG", value_name = "FILE")]
+    #[arg(long, env = "KUOTA_CATALOG", value_name = "FILE")]
     catalog: Option<PathBuf>,
     /// gRPC address for other services [default: 127.0.0.1:50051].
-    #[arg(long, global = true, env = "KUOTA_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "KUOTA_LISTEN", value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// gRPC address for operators [default: 127.0.0.1:50052].
-    #[arg(long, global = true, env = "KUOTA_ADMIN_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "KUOTA_ADMIN_LISTEN", value_name = "ADDR:PORT")]
     admin_listen: Option<SocketAddr>,
     /// HTTP address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464].
-    #[arg(long, global = true, env = "KUOTA_HTTP_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(long, env = "KUOTA_HTTP_LISTEN", value_name = "ADDR:PORT")]
     http_listen: Option<SocketAddr>,
     /// Directory of log, key and lock; made if absent [default: ./data].
-    #[arg(long, global = true, env = "KUOTA_DATA", value_name = "DIR")]
+    #[arg(long, env = "KUOTA_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Threads that serve calls, 1 to 1,024 [default: one per core].
-    #[arg(long, global = true, env = "KUOTA_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "KUOTA_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// File with the NIK key, 64 hexadecimal digits [default: nik.key in the data directory, made at first start].
-    #[arg(long, global = true, env = "KUOTA_NIK_KEY", value_name = "FILE")]
+    #[arg(long, env = "KUOTA_NIK_KEY", value_name = "FILE")]
     nik_key: Option<PathBuf>,
     /// Size the log may grow to; when it is full nothing more is granted [default: no bound but the disk].
-    #[arg(long, global = true, env = "KUOTA_LOG_SIZE_MAX_MIB", value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "KUOTA_LOG_SIZE_MAX_MIB", value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     log_size_max_mib: Option<u32>,
     /// How log lines look [default: human].
-    #[arg(long, global = true, env = "KUOTA_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(long, env = "KUOTA_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
     /// Which log lines: error, warn, info, debug, trace, or tracing directives [default: info].
-    #[arg(long, global = true, env = "KUOTA_LOG_LEVEL", value_name = "LEVEL")]
+    #[arg(long, env = "KUOTA_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<String>,
     /// Watches of availability at once, 0 to 100,000 [default: 4,096].
-    #[arg(long, global = true, env = "KUOTA_WATCHERS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, env = "KUOTA_WATCHERS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     watchers_max: Option<u32>,
     /// Releases the next five service days at once, so that the first minute works on any day.
     #[arg(long, env = "KUOTA_DEMO", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     demo: Option<bool>,
     /// Allows addresses other than loopback, although there is no authentication yet.
-    #[arg(long, global = true, env = "KUOTA_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, env = "KUOTA_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     insecure: Option<bool>,
 }
 
@@ -236,6 +236,19 @@ impl Settings {
 }
 
 impl Source {
+    /// Only a data directory, with the key's file if it is not in there.
+    #[must_use]
+    pub fn of_data(data: Option<PathBuf>, nik_key: Option<PathBuf>) -> Self {
+        Self { data, nik_key, ..Self::default() }
+    }
+
+    /// Only where a server listens.
+    #[must_use]
+    pub fn of_listener(listen: Option<SocketAddr>) -> Self {
+        // Whom to ask is no matter of who may be served.
+        Self { listen, insecure: Some(true), ..Self::default() }
+    }
+
     fn read(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let source: Self = toml::from_str(text).map_err(|error| Located::of(path.display(), text, &error))?;
         if source.threads.is_some_and(|threads| !(1..=1_024).contains(&threads)) {

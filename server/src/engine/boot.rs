@@ -186,6 +186,12 @@ impl Recovered {
             }
         } else {
             let mut changes = self.ledger.reconcile(catalog, false)?;
+            if self.ledger.catalog_at_start().is_some() {
+                info!(
+                    changes = changes.len(),
+                    "the catalogue named at the start is another one than before: applied"
+                );
+            }
             changes.push(Change::CatalogApplied { digest, at_start: true });
             has_space = self.write(changes, ("catalogue", ""), now)?;
         }

@@ -21,17 +21,15 @@ use crate::{
 /// How far behind the clock of a caller's id the log may be.
 const ID_CLOCK_TOLERANCE_MS: i64 = 60_000;
 
-/// Whose history.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Subject {
-    /// Everything.
-    All,
-    /// Of one registration.
-    Registration(RegistrationId),
-    /// Of one office.
-    Office(OfficeNumber),
-    /// Of one actor.
-    Actor(Box<str>),
+/// Whose history: of everything that is named, and of everything where nothing is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Subject {
+    /// Of this registration.
+    pub registration: Option<RegistrationId>,
+    /// Of this office.
+    pub office: Option<OfficeNumber>,
+    /// Of this actor.
+    pub actor: Option<Box<str>>,
 }
 
 /// Which events.
@@ -60,23 +58,17 @@ pub struct History {
 
 impl Subject {
     fn matches(&self, event: &Event) -> bool {
-        match self {
-            Self::All => true,
-            Self::Registration(id) => event.change.registration() == Some(*id),
-            Self::Office(office) => concerns(&event.change, *office),
-            Self::Actor(actor) => event.actor.subject == *actor,
-        }
+        self.registration.is_none_or(|id| event.change.registration() == Some(id))
+            && self.office.is_none_or(|office| concerns(&event.change, office))
+            && self.actor.as_ref().is_none_or(|actor| event.actor.subject == *actor)
     }
 
     /// The instant before which there is nothing of it: ids of registrations begin with the time they were made.
     fn begins(&self) -> UnixMillis {
-        match self {
-            Self::Registration(id) => {
-                let made_ms = i64::try_from(id.0 >> 80).unwrap_or(i64::MAX);
-                UnixMillis(made_ms).plus_ms(-ID_CLOCK_TOLERANCE_MS)
-            }
-            Self::All | Self::Office(_) | Self::Actor(_) => UnixMillis::MIN,
-        }
+        self.registration.map_or(UnixMillis::MIN, |id| {
+            let made_ms = i64::try_from(id.0 >> 80).unwrap_or(i64::MAX);
+            UnixMillis(made_ms).plus_ms(-ID_CLOCK_TOLERANCE_MS)
+        })
     }
 }
 

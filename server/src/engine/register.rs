@@ -94,6 +94,10 @@ impl Engine {
         };
         let slot = SlotKey { office, day: wish.day, lane: wish.lane };
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
+        // One that left the catalogue still answers repeats (INV-3).
+        if !entry.open && !self.read.requests.knows(key) {
+            return Err(Failure::OfficeNotFound(wish.office));
+        }
         let places = u32::try_from(wish.party.len()).unwrap_or(u32::MAX);
         // The word before the map: a repeat published in between is then seen in the map (INV-3, INV-5).
         let gate = entry.gate(wish.day, wish.lane);

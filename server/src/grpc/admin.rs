@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream;
-use kuota_api::v1::{self, admin_service_server::AdminService, list_events_request::Subject as AskedSubject};
+use kuota_api::v1::{self, admin_service_server::AdminService};
 use kuota_domain::{
     calendar::ServiceDay,
     ids::RegistrationId,
@@ -95,6 +95,7 @@ impl AdminService for Api {
     ) -> Result<Response<v1::ScheduleOpeningResponse>, Status> {
         let language = Language::of(request.metadata());
         let mut request = request.into_inner();
+        let validate_only = std::mem::take(&mut request.validate_only);
         let mut violations = Violations::default();
         let wanted = command::take(&mut request, &mut violations);
         let directory = self.engine.directory();
@@ -110,7 +111,7 @@ impl AdminService for Api {
         let slots = days.iter().flat_map(|day| lanes.iter().map(|lane| (*day, *lane)));
         let slots = slots.map(|(day, lane)| SlotKey { office, day, lane }).collect();
         let directive = Directive::ScheduleOpening { slots, open_at, places: request.places };
-        let done = self.operate(wanted, directive, false, language).await?;
+        let done = self.operate(wanted, directive, validate_only, language).await?;
         let (receipt, slots, server_time) = (done.receipt(), done.slots(), self.server_time());
         Ok(Response::new(v1::ScheduleOpeningResponse { receipt, slots, server_time }))
     }
@@ -121,6 +122,7 @@ impl AdminService for Api {
     ) -> Result<Response<v1::SetQuotaResponse>, Status> {
         let language = Language::of(request.metadata());
         let mut request = request.into_inner();
+        let validate_only = std::mem::take(&mut request.validate_only);
         let mut violations = Violations::default();
         let wanted = command::take(&mut request, &mut violations);
         check_places(request.places, &mut violations);
@@ -128,7 +130,7 @@ impl AdminService for Api {
         let slot = self.slot(asked, &mut violations, language)?;
         let (wanted, slot) = whole(violations, (wanted, slot))?;
         let directive = Directive::SetQuota { slot, places: request.places };
-        let done = self.operate(wanted, directive, false, language).await?;
+        let done = self.operate(wanted, directive, validate_only, language).await?;
         let (receipt, slots, server_time) = (done.receipt(), done.slots(), self.server_time());
         Ok(Response::new(v1::SetQuotaResponse { receipt, slots, server_time }))
     }
@@ -139,12 +141,13 @@ impl AdminService for Api {
     ) -> Result<Response<v1::ClearOverrideResponse>, Status> {
         let language = Language::of(request.metadata());
         let mut request = request.into_inner();
+        let validate_only = std::mem::take(&mut request.validate_only);
         let mut violations = Violations::default();
         let wanted = command::take(&mut request, &mut violations);
         let asked = (request.office_id.as_str(), request.service_date.as_str(), request.lane);
         let slot = self.slot(asked, &mut violations, language)?;
         let (wanted, slot) = whole(violations, (wanted, slot))?;
-        let done = self.operate(wanted, Directive::ClearOverride(slot), false, language).await?;
+        let done = self.operate(wanted, Directive::ClearOverride(slot), validate_only, language).await?;
         let (receipt, slots, server_time) = (done.receipt(), done.slots(), self.server_time());
         Ok(Response::new(v1::ClearOverrideResponse { receipt, slots, server_time }))
     }
@@ -183,8 +186,10 @@ impl AdminService for Api {
         let language = Language::of(request.metadata());
         let request = request.into_inner();
         let mut violations = Violations::default();
-        let query =
-            fingerprint(&format!("{:?} {:?} {:?}", request.subject, request.from_time, request.to_time));
+        let query = fingerprint(&format!(
+            "{:?}",
+            v1::ListEventsRequest { page_size: 0, page_token: String::new(), ..request.clone() }
+        ));
         let asked = (request.page_size, request.page_token.as_str());
         let page = page(asked, (EVENTS_DEFAULT, EVENTS_MAX), query, &mut violations);
         let mut time = |field, at: &Option<prost_types::Timestamp>| {
@@ -192,8 +197,9 @@ impl AdminService for Api {
         };
         let from = time("from_time", &request.from_time).unwrap_or(UnixMillis::MIN);
         let to = time("to_time", &request.to_time).unwrap_or(UnixMillis::MAX);
-        let subject = self.subject(request.subject, &mut violations, language)?;
-        let (subject, ()) = whole(violations, (subject, Some(())))?;
+        let (registration, office, actor) = (&request.registration_id, &request.office_id, &request.actor);
+        let subject = self.subject((registration, office, actor), &mut violations, language)?;
+        violations.check()?;
         let after =
             page.after.map_or(0, |after| u64::try_from(u128::from_be_bytes(after)).unwrap_or(u64::MAX));
         let wanted = HistoryQuery { subject, from, to, after, most: page.size };
@@ -299,25 +305,21 @@ impl Api {
 
     fn subject(
         &self,
-        subject: Option<AskedSubject>,
+        (registration, office, actor): (&Option<String>, &Option<String>, &Option<String>),
         violations: &mut Violations,
         language: Language,
-    ) -> Result<Option<Subject>, Status> {
-        Ok(match subject {
-            None => Some(Subject::All),
-            Some(AskedSubject::RegistrationId(id)) => {
-                let id = violations.take("registration_id", convert::uuid(&id));
-                id.map(|id| Subject::Registration(RegistrationId(id)))
-            }
-            Some(AskedSubject::OfficeId(id)) => {
-                let (number, _) = office::find(&self.engine.directory(), &id, language)?;
-                Some(Subject::Office(number))
-            }
-            Some(AskedSubject::Actor(actor)) if actor.chars().count() > ACTOR_CHARS_MAX => {
-                violations.add("actor", format!("up to {ACTOR_CHARS_MAX} characters are allowed"));
-                None
-            }
-            Some(AskedSubject::Actor(actor)) => Some(Subject::Actor(actor.into())),
+    ) -> Result<Subject, Status> {
+        let registration = registration.as_deref();
+        let registration = registration.and_then(|id| violations.take("registration_id", convert::uuid(id)));
+        if actor.as_ref().is_some_and(|actor| actor.chars().count() > ACTOR_CHARS_MAX) {
+            violations.add("actor", format!("up to {ACTOR_CHARS_MAX} characters are allowed"));
+        }
+        let directory = self.engine.directory();
+        let office = office.as_deref().map(|id| office::find(&directory, id, language)).transpose()?;
+        Ok(Subject {
+            registration: registration.map(RegistrationId),
+            office: office.map(|(number, _)| number),
+            actor: actor.as_deref().map(Into::into),
         })
     }
 }

@@ -16,6 +16,11 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub async fn is_serving(address: SocketAddr) -> anyhow::Result<bool> {
     let endpoint = Endpoint::try_from(format!("http://{address}"))?;
     let channel = endpoint.connect_timeout(TIMEOUT).timeout(TIMEOUT).connect().await?;
-    let answer = HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await?;
+    let answer = HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await;
+    let answer = answer.map_err(|status| match status.code() {
+        // What tonic calls a timeout.
+        tonic::Code::Cancelled => anyhow::anyhow!("no answer within {} s", TIMEOUT.as_secs()),
+        code => anyhow::anyhow!("{code}: {}", status.message()),
+    })?;
     Ok(answer.into_inner().status() == ServingStatus::Serving)
 }

@@ -23,7 +23,7 @@ fn in_english(refusal: &Refusal) -> String {
         Refusal::Closed { .. } => "Registration for this day has closed.".into(),
         Refusal::Paused => "Registration is paused by the office.".into(),
         Refusal::AlreadyRegistered { applicant } => {
-            format!("Applicant {applicant} (counted from 0) already has a registration.")
+            format!("Applicant {} of the party already has a registration.", applicant + 1)
         }
         Refusal::Busy => "Many are asking for the last places; ask again shortly.".into(),
         Refusal::NotAServiceDay { holiday: Some(name) } => {
@@ -47,7 +47,7 @@ fn in_indonesian(refusal: &Refusal) -> String {
         Refusal::Closed { .. } => "Pendaftaran untuk hari ini sudah ditutup.".into(),
         Refusal::Paused => "Pendaftaran sedang dihentikan sementara oleh kantor.".into(),
         Refusal::AlreadyRegistered { applicant } => {
-            format!("Pemohon {applicant} (dihitung dari 0) sudah memiliki pendaftaran.")
+            format!("Pemohon ke-{} sudah memiliki pendaftaran.", applicant + 1)
         }
         Refusal::Busy => {
             "Banyak yang sedang meminta tempat terakhir; silakan coba lagi sebentar lagi.".into()

@@ -3,6 +3,7 @@
 #![allow(clippy::allow_attributes, reason = "not every part is unused everywhere")]
 
 pub(crate) mod held_log;
+pub(crate) mod operator;
 pub(crate) mod people;
 pub(crate) mod process;
 

@@ -202,10 +202,6 @@ impl Ledger {
         let changed = before.into_iter().filter_map(|(slot, before)| {
             let (after, granted) = (self.figures(slot)?, self.granted_in(slot));
             let office = self.offices.get(slot.office.index())?.office.id.clone();
-            let figures = |figures: Figures| (figures.capacity, figures.open_at, figures.close_at);
-            if before.map(figures) == Some(figures(after)) {
-                return None;
-            }
             Some(SlotChange { slot, office, before, after, granted })
         });
         Ok(Rehearsal::Events { slots: changed.collect(), events })
@@ -246,6 +242,9 @@ impl Ledger {
                 if self.pauses.contains_key(scope) {
                     return Ok(Vec::new());
                 }
+                if let Some(day) = scope.day.filter(|day| self.is_over_everywhere(*day, now)) {
+                    return Err(Objection::BookingClosed(day));
+                }
                 let has_room = self.pauses.len() < PAUSES_MAX;
                 has_room.then(|| vec![Change::Paused(*scope)]).ok_or(Objection::TooManyPauses)
             }
@@ -272,6 +271,10 @@ impl Ledger {
             return Err(Objection::PlacesNeeded(slot.day));
         }
         Ok(Change::OverrideSet { slot, set: Override { places, open_at: Some(open_at) } })
+    }
+
+    fn is_over_everywhere(&self, day: ServiceDay, now: UnixMillis) -> bool {
+        self.offices.iter().all(|state| day < ServiceDay::at(now, &state.office.zone))
     }
 
     fn check_room(&self, slots: &[SlotKey]) -> Result<(), Objection> {
