@@ -331,3 +331,31 @@ async fn a_write_that_does_not_reach_the_log_never_was() {
     assert!(server.verify().ok);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn catalogues_decided_in_one_batch_are_each_compared_with_the_one_before() {
+    let valve = Valve::default();
+    let server = Friday::open().places(5).log(valve.wrap()).start().await;
+    valve.set(Fate::Hold);
+    let (client, ask) = (server.connect().await, wish(1));
+    let registering = tokio::spawn(async move { client.register(&ask).await });
+    let holding = valve.clone();
+    tokio::task::spawn_blocking(move || holding.wait_until_holding()).await.unwrap();
+    let mut applying = Vec::new();
+    for (id, places) in [(1, 4), (2, 6)] {
+        let mut admin = operator(&server).await;
+        let catalog = toml(&[(OFFICE, places)]);
+        applying.push(tokio::spawn(async move { admin.apply_catalog(apply(id, catalog)).await }));
+    }
+    valve.set(Fate::Pass);
+    registered(registering.await.unwrap().unwrap());
+    let mut steps = Vec::new();
+    for applied in applying {
+        let change = applied.await.unwrap().unwrap().into_inner().changes.remove(0);
+        steps.push((change.before, change.after));
+    }
+    let step = |before: &str, after: &str| (before.to_owned(), after.to_owned());
+    let orders = [[step("5", "4"), step("4", "6")], [step("6", "4"), step("5", "6")]];
+    assert!(orders.iter().any(|order| *order == *steps), "{steps:?}");
+    server.stop().await;
+}

@@ -292,7 +292,10 @@ impl LedgerThread {
             | Change::OpeningDefined(_)
             | Change::OpeningRemoved(_)
             | Change::OfficeDefined { .. }
-            | Change::OfficeClosed(_) => self.current.catalog_changed = true,
+            | Change::OfficeClosed(_) => {
+                self.current.catalog_changed = true;
+                self.catalog = None;
+            }
             Change::OverrideSet { .. }
             | Change::OverrideCleared(_)
             | Change::Paused(_)
@@ -343,7 +346,6 @@ impl LedgerThread {
     /// What operators and calls will see, before the state runs on.
     fn take_views(&mut self, batch: &mut Batch) {
         if batch.catalog_changed {
-            self.catalog = None;
             batch.offices = Some(OfficesView::of(&self.ledger));
         }
         if batch.catalog_changed || batch.layer_changed {
