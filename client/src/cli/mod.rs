@@ -9,6 +9,7 @@ mod generate;
 mod history;
 mod instant;
 mod json;
+mod nik;
 mod operations;
 mod people;
 mod report;

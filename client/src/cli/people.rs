@@ -10,15 +10,16 @@ use csv::StringRecord;
 use jiff::civil::Date;
 use kuota_client::{Ask, Lane};
 
-use super::report::Failed;
+use super::{nik, report::Failed};
 
 /// Rows of one file.
 const ROWS_MAX: usize = 1_000_000;
 /// Rows of one party.
 const PARTY_MAX: usize = 5;
+/// Bytes of one file.
+const BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Complaints shown before the rest is counted.
 const COMPLAINTS_MAX: usize = 20;
-const NIK_DIGITS: usize = 16;
 const REFERENCE_CHARS_MAX: usize = 64;
 const REQUIRED: [&str; 5] = ["office", "date", "lane", "nik", "reference"];
 const OPTIONAL: [&str; 2] = ["request_id", "party"];
@@ -35,6 +36,13 @@ pub(super) struct Wanted {
 
 /// Where each column stands.
 struct Columns(HashMap<&'static str, usize>);
+
+/// Finds lines by where records begin: the reader counts neither `\r\n` nor blank lines as an editor does.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
 
 /// A row, checked by itself.
 struct Row {
@@ -74,22 +82,54 @@ impl Complaints<'_> {
     }
 }
 
+impl Lines<'_> {
+    /// The line on which the record stands that begins here. Asked in the order of the file.
+    fn of(&mut self, record: &StringRecord) -> u64 {
+        let begin = record.position().and_then(|at| usize::try_from(at.byte()).ok()).unwrap_or_default();
+        let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        // Nothing but blank lines: there is no header.
+        let skipped = self.text[begin..].iter().position(|byte| !is_break(byte));
+        self.line_at(begin + skipped.unwrap_or_default())
+    }
+
+    fn line_at(&mut self, begin: usize) -> u64 {
+        while self.at < begin {
+            let is_pair = self.text[self.at] == b'\r' && self.text.get(self.at + 1) == Some(&b'\n');
+            self.line += u64::from(!is_pair && matches!(self.text[self.at], b'\r' | b'\n'));
+            self.at += 1;
+        }
+        self.line
+    }
+}
+
 /// Reads the asks of a file, in the order of their first rows.
-pub(super) fn read(file: &str, text: impl Read) -> Result<Vec<Wanted>, Failed> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text);
-    let broken = |error: &csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        Failed::Usage(format!("{file}:{line}: this is no CSV in UTF-8; nothing was sent"))
-    };
-    let columns = columns(file, reader.headers().map_err(|error| broken(&error))?)?;
+pub(super) fn read(file: &str, from: impl Read) -> Result<Vec<Wanted>, Failed> {
+    let mut text = Vec::new();
+    let unread = |error: std::io::Error| Failed::File(format!("{file}: {error}; nothing was sent"));
+    from.take(BYTES_MAX + 1).read_to_end(&mut text).map_err(unread)?;
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes > BYTES_MAX) {
+        let most = BYTES_MAX / 1024 / 1024;
+        return Err(Failed::Usage(format!("{file}: more than {most} MiB; split the file; nothing was sent")));
+    }
+    // A quote that is open at the end of the text has this line break in its field.
+    text.push(b'\n');
+    let mut lines = Lines { text: &text, at: 0, line: 1 };
+    if let Err(error) = std::str::from_utf8(&text) {
+        let line = lines.line_at(error.valid_up_to());
+        return Err(Failed::Usage(format!("{file}:{line}: this is no text in UTF-8; nothing was sent")));
+    }
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_slice());
+    let broken = |_| Failed::Usage(format!("{file}: this is no CSV in UTF-8; nothing was sent"));
+    let columns = columns(file, reader.headers().map_err(broken)?, &mut lines)?;
     let mut complaints = Complaints { file, told: Vec::new(), count: 0 };
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| broken(&error))?;
+        let record = record.map_err(broken)?;
         if rows.len() == ROWS_MAX {
             return Err(Failed::Usage(format!("{file}: more than {ROWS_MAX} rows; split the file")));
         }
-        rows.extend(row(&columns, &record, &mut complaints));
+        let line = lines.of(&record);
+        rows.extend(row(&columns, &record, line, &mut complaints));
     }
     if rows.is_empty() && complaints.count == 0 {
         return Err(Failed::Usage(format!("{file}: there is nobody in it; nothing was sent")));
@@ -98,32 +138,42 @@ pub(super) fn read(file: &str, text: impl Read) -> Result<Vec<Wanted>, Failed> {
     complaints.result(asks)
 }
 
-fn columns(file: &str, header: &StringRecord) -> Result<Columns, Failed> {
+fn columns(file: &str, header: &StringRecord, lines: &mut Lines<'_>) -> Result<Columns, Failed> {
+    let line = lines.of(header);
     let mut columns = HashMap::new();
     let known = || REQUIRED.into_iter().chain(OPTIONAL);
     let allowed = format!("{} are needed, {} are allowed", REQUIRED.join(", "), OPTIONAL.join(" and "));
     for (index, name) in header.iter().enumerate() {
         // A header that is missing may well be a row with an identity number: it is not repeated.
-        let Some(known) = known().find(|known| *known == name.trim_start_matches('\u{feff}')) else {
+        let Some(known) = known().find(|known| *known == name.trim_start_matches('\u{feff}').trim()) else {
             let column = index + 1;
             return Err(Failed::Usage(format!(
-                "{file}:1: column {column} has a name that is not known; {allowed}"
+                "{file}:{line}: column {column} has a name that is not known; {allowed}"
             )));
         };
         if columns.insert(known, index).is_some() {
-            return Err(Failed::Usage(format!("{file}:1:{known}: there are two such columns")));
+            return Err(Failed::Usage(format!("{file}:{line}:{known}: there are two such columns")));
         }
     }
     match REQUIRED.into_iter().find(|name| !columns.contains_key(name)) {
-        Some(missing) => Err(Failed::Usage(format!("{file}:1:{missing}: this column is missing; {allowed}"))),
+        Some(missing) => {
+            Err(Failed::Usage(format!("{file}:{line}:{missing}: this column is missing; {allowed}")))
+        }
         None => Ok(Columns(columns)),
     }
 }
 
-fn row(columns: &Columns, record: &StringRecord, complaints: &mut Complaints<'_>) -> Option<Row> {
-    let line = record.position().map_or(0, csv::Position::line);
+fn row(columns: &Columns, record: &StringRecord, line: u64, complaints: &mut Complaints<'_>) -> Option<Row> {
     let before = complaints.count;
-    let field = |name: &str| columns.0.get(name).and_then(|index| record.get(*index)).unwrap_or_default();
+    // Another row may stand in a field whose quote is not closed: nothing else is said of such a row.
+    for (name, _) in columns.in_order().filter(|(_, index)| is_broken(record.get(*index))) {
+        complaints.add(line, name, "a field on one line; a quote opened here is not closed on it");
+    }
+    if complaints.count > before {
+        return None;
+    }
+    let field =
+        |name: &str| columns.0.get(name).and_then(|index| record.get(*index)).unwrap_or_default().trim();
     let optional = |name: &str| Some(field(name).to_owned()).filter(|text| !text.is_empty());
     if record.len() > columns.0.len() {
         let what =
@@ -149,13 +199,15 @@ fn row(columns: &Columns, record: &StringRecord, complaints: &mut Complaints<'_>
         }
     };
     let nik = field("nik");
-    if nik.len() != NIK_DIGITS || !nik.bytes().all(|b| b.is_ascii_digit()) {
-        let found = nik.chars().count();
-        complaints.add(line, "nik", &format!("{NIK_DIGITS} digits; there are {found} characters"));
+    if let Some(allowed) = nik::fault(nik) {
+        complaints.add(line, "nik", &allowed);
     }
     let reference = field("reference");
     if reference.chars().count() > REFERENCE_CHARS_MAX {
         complaints.add(line, "reference", &format!("up to {REFERENCE_CHARS_MAX} characters"));
+    }
+    if holds_a_nik(reference) {
+        complaints.add(line, "reference", "your own; no identity number, nor as many digits in a row");
     }
     let request_id = optional("request_id");
     if request_id.as_ref().is_some_and(|id| uuid::Uuid::try_parse(id).is_err()) {
@@ -171,6 +223,25 @@ fn row(columns: &Columns, record: &StringRecord, complaints: &mut Complaints<'_>
         request_id,
         party: optional("party"),
     })
+}
+
+impl Columns {
+    /// Names and places, from left to right.
+    fn in_order(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let known = REQUIRED.into_iter().chain(OPTIONAL);
+        let mut found: Vec<_> = known.filter_map(|name| Some((name, *self.0.get(name)?))).collect();
+        found.sort_by_key(|(_, index)| *index);
+        found.into_iter()
+    }
+}
+
+fn is_broken(field: Option<&str>) -> bool {
+    field.is_some_and(|text| text.contains(['\r', '\n']))
+}
+
+/// A reference is kept in the log as it is, and an identity number must not be.
+fn holds_a_nik(reference: &str) -> bool {
+    reference.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= nik::DIGITS)
 }
 
 /// Rows of the same party make one ask, which stands where its first row stands.
@@ -263,6 +334,53 @@ mod tests {
     }
 
     #[test]
+    fn an_open_quote_swallows_nobody() {
+        let row = |reference: &str| format!("a,2026-11-30,REGULAR,{A},{reference}");
+        let other = format!("a,2026-11-30,REGULAR,{B},order 18");
+        for text in [
+            format!("{HEADER}{}\n{other}\n", row("\"order 17")),
+            format!("{HEADER}{}\n{other}\"\n", row("\"order 17")),
+            format!("{HEADER}{}", row("\"order 17")),
+            format!("{HEADER}{}\n", row("\"order 17")),
+            format!("{HEADER}{}\n", row("\"\"\"order 17\"\"")),
+            format!("{HEADER}{}\n", row("\"order\r17\"")),
+        ] {
+            let what = complaint(&text);
+            let expected =
+                "p.csv:2:reference: a field on one line; a quote opened here is not closed on it\n";
+            assert!(what.starts_with(expected) && what.contains("Nothing was sent"), "{text}: {what}");
+            assert!(!what.contains(&A[1..]) && !what.contains(&B[1..]), "{what}");
+        }
+        for reference in [A, "6171012309870001 order 17", "123456789012345678"] {
+            let what = complaint(&format!("{HEADER}{}\n", row(reference)));
+            assert!(what.starts_with("p.csv:2:reference: your own; no identity number"), "{what}");
+        }
+        let text = format!("{HEADER}{}\n", row("\" order \"\"17\"\", 123456789012345 \""));
+        assert_eq!(read("p.csv", text.as_bytes()).unwrap().len(), 1, "quotes that close, and fewer digits");
+    }
+
+    #[test]
+    fn lines_are_those_an_editor_shows() {
+        let rows = [
+            format!("{HEADER}a,2026-11-30,REGULAR,{A},\n\n\nb,2026-11-30,REGULAR,{B},\n"),
+            format!("\n{HEADER}a,2026-11-30,REGULAR,{A},\n\nb,2026-11-30,REGULAR,{B},"),
+        ];
+        for (text, expected) in rows.iter().zip([[2, 5], [3, 5]]) {
+            for text in [text.clone(), text.replace('\n', "\r\n"), text.replace('\n', "\r")] {
+                let wanted = read("p.csv", text.as_bytes()).unwrap();
+                assert_eq!(wanted.iter().map(|wanted| wanted.line).collect::<Vec<_>>(), expected, "{text:?}");
+                let what = complaint(&text.replace(B, "1"));
+                assert!(what.starts_with("p.csv:5:nik: 16 digits"), "{what}");
+            }
+        }
+        let what = match read("p.csv", b"office\r\n\r\n\xff".as_slice()) {
+            Err(Failed::Usage(what)) => what,
+            other => panic!("{other:?}"),
+        };
+        assert!(what.starts_with("p.csv:3: this is no text in UTF-8"), "{what}");
+    }
+
+    #[test]
     fn each_fault_is_named_by_line_and_column_and_no_identity_number_is_shown() {
         let row = |office: &str, date: &str, lane: &str, nik: &str, more: &str| {
             format!("{HEADER}{office},{date},{lane},{nik},{more}\n")
@@ -287,6 +405,8 @@ mod tests {
             (row(good.0, "2026-02-30", good.2, A, ""), "p.csv:2:date: a calendar day like"),
             (row(good.0, good.1, "FAST", A, ""), "p.csv:2:lane: REGULAR, ONE_DAY or PRIORITY"),
             (row(good.0, good.1, good.2, &A[1..], ""), "p.csv:2:nik: 16 digits; there are 15 characters"),
+            (row(good.0, good.1, good.2, "6171013209870001", ""), "p.csv:2:nik: digits 7 to 12 are a birth"),
+            (row(good.0, good.1, good.2, "6171012309870000", ""), "p.csv:2:nik: digits 13 to 16 count"),
             (row(good.0, good.1, good.2, A, &long), "p.csv:2:reference: up to 64 characters"),
             (row(good.0, good.1, good.2, A, "a,7"), "p.csv:2:request_id: a UUID, or nothing"),
             (row(good.0, good.1, good.2, A, "a,,,,"), "p.csv:2:row: there are 9 fields"),
