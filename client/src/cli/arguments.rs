@@ -69,7 +69,7 @@ pub(super) struct RegisterArgs {
     /// Answer before the log is synced: a crash may lose the place.
     #[arg(long)]
     pub(super) accepted: bool,
-    /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party.
+    /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party. `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "lane", "nik", "reference", "request_id"])]
     pub(super) file: Option<std::path::PathBuf>,
     /// With --file: asks sent in one call, 1 to 1000.

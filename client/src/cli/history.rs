@@ -157,5 +157,5 @@ fn csv_line(found: &ExportedRegistration) -> String {
         &changed,
         &found.cancel_reason,
     ];
-    super::bulk::csv_record(fields)
+    super::results::csv_record(fields)
 }

@@ -13,7 +13,9 @@ mod nik;
 mod operations;
 mod people;
 mod report;
+mod results;
 mod single;
+mod stop;
 mod table;
 mod watch;
 

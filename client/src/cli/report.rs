@@ -15,6 +15,8 @@ pub(super) const NO: u8 = 1;
 pub(crate) const USAGE: u8 = 64;
 /// Nobody answered, or the outcome is unknown.
 pub(super) const UNAVAILABLE: u8 = 69;
+/// Ended by Ctrl-C or SIGTERM with something left to do, as shells have it.
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// Why a command did not come to its end.
 #[derive(Debug)]
@@ -90,6 +92,24 @@ pub(super) fn complain(form: Form, failed: &Failed) -> u8 {
         Failed::Admin(error) => call(form, error, "--admin-url", None),
         Failed::Write { error, request_id } => call(form, error, "--url or --admin-url", Some(request_id)),
     }
+}
+
+/// Says on stderr alone what went wrong with the services, and what to do next.
+pub(super) fn note(error: &Error) {
+    eprintln!("kuota: {}", words(error));
+    if let Some(next) = next(error, "--url") {
+        eprintln!("{next}");
+    }
+}
+
+/// An error for people, in their language where the server has the words.
+pub(super) fn words(error: &Error) -> String {
+    error.to_string()
+}
+
+/// `1 ask`, `2 asks`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn call(form: Form, error: &Error, address: &str, request_id: Option<&String>) -> u8 {
