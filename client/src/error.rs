@@ -41,7 +41,7 @@ pub enum Error {
         outcome_unknown: bool,
     },
     /// Time ran out before an answer came, whoever noticed first. A write may have been carried out.
-    #[error("no answer within {} ms", after.as_millis())]
+    #[error("no answer within {}", span(*after))]
     Deadline {
         /// How long the whole call took.
         after: Duration,
@@ -73,6 +73,8 @@ pub struct Failed {
     pub code: Code,
     /// For people.
     pub message: String,
+    /// For people, in the language asked for, where the server has the words.
+    pub localized: Option<String>,
     /// Machine-readable reason, as `REQUEST_ID_REUSED`.
     pub reason: Option<String>,
     /// Fields that are not well-formed, with what is allowed.
@@ -153,6 +155,16 @@ impl Error {
     }
 }
 
+/// `250 ms`, `3.5 s`, `10 s`.
+fn span(after: Duration) -> String {
+    let tenths = after.as_millis().saturating_add(50) / 100;
+    match (tenths / 10, tenths % 10) {
+        (0, _) => format!("{} ms", after.as_millis()),
+        (seconds, 0) => format!("{seconds} s"),
+        (seconds, tenth) => format!("{seconds}.{tenth} s"),
+    }
+}
+
 impl Failed {
     /// By the code: one that says that nothing is known to have happened, or that the outcome is unknown.
     pub(crate) fn is_retryable(&self) -> bool {
@@ -171,5 +183,17 @@ impl fmt::Display for Failed {
             write!(f, " (ask again in {} ms)", after.as_millis())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_as_closely_as_people_care() {
+        for (after_ms, expected) in [(250, "250 ms"), (3_512, "3.5 s"), (9_998, "10 s"), (10_001, "10 s")] {
+            assert_eq!(span(Duration::from_millis(after_ms)), expected);
+        }
     }
 }

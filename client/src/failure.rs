@@ -11,6 +11,8 @@ use crate::error::{Error, Failed};
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// What tonic says, with CANCELLED, when a `grpc-timeout` has passed at the server.
 const TIMEOUT_EXPIRED: &str = "Timeout expired";
+/// What tonic says of an answer in HTTP that is none in gRPC.
+const NO_GRPC: &str = "grpc-status header missing";
 /// Of an answer that holds nothing this client knows.
 const NO_OUTCOME: &str = "the server's answer holds no outcome this client knows";
 
@@ -19,7 +21,7 @@ const NO_OUTCOME: &str = "the server's answer holds no outcome this client knows
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
     pub(crate) pushback: Pushback,
-    pub(crate) failed: Failed,
+    pub(crate) failed: Box<Failed>,
 }
 
 /// Where the attempt came to grief.
@@ -44,7 +46,7 @@ pub(crate) enum Pushback {
 impl Failure {
     /// Time ran out at this end.
     pub(crate) fn overdue() -> Self {
-        let failed = Failed::bare(Code::DeadlineExceeded, TIMEOUT_EXPIRED.into());
+        let failed = Box::new(Failed::bare(Code::DeadlineExceeded, TIMEOUT_EXPIRED.into()));
         Self { kind: Kind::Overdue, pushback: Pushback::Unsaid, failed }
     }
 
@@ -59,7 +61,7 @@ impl Failure {
     }
 
     pub(crate) fn answered(failed: Failed) -> Self {
-        Self { kind: Kind::Status, pushback: Pushback::Unsaid, failed }
+        Self { kind: Kind::Status, pushback: Pushback::Unsaid, failed: Box::new(failed) }
     }
 
     /// Whether the same call may be tried again.
@@ -102,7 +104,11 @@ impl Failure {
             Kind::Overdue => Error::Deadline { after, attempts, outcome_unknown },
             Kind::Status => {
                 let retry_after = self.retry_after();
-                Error::Status(Box::new(Failed { attempts, outcome_unknown, retry_after, ..self.failed }))
+                let mut failed = Failed { attempts, outcome_unknown, retry_after, ..*self.failed };
+                if failed.message.starts_with(NO_GRPC) {
+                    failed.message = format!("no gRPC is spoken at {url}");
+                }
+                Error::Status(Box::new(failed))
             }
         }
     }
@@ -126,7 +132,7 @@ impl From<Status> for Failure {
         if kind == Kind::NotSent {
             failed.message = innermost(&status);
         }
-        Self { kind, pushback: pushback(&status), failed }
+        Self { kind, pushback: pushback(&status), failed: Box::new(failed) }
     }
 }
 
@@ -143,6 +149,7 @@ impl Failed {
         let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
         let field = |violation: FieldViolation| (violation.field, violation.description);
         Self {
+            localized: details.localized_message().map(|words| words.message.clone()),
             reason: details.error_info().map(|info| info.reason.clone()),
             fields: violations.into_iter().map(field).collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
@@ -154,6 +161,7 @@ impl Failed {
         Self {
             code,
             message,
+            localized: None,
             reason: None,
             fields: Vec::new(),
             retry_after: None,

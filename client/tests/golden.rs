@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::Write as _;
+use std::{collections::HashMap, io::Write as _};
 
 use expect_test::expect_file;
 use kuota_api::v1::{self, Lane, RefusalReason};
@@ -12,6 +12,7 @@ use support::{
     tool::{ID, golden, page, run},
 };
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 const KANIM: &str = "kanim-pontianak";
 
@@ -99,12 +100,18 @@ async fn quotas_openings_and_overrides() {
         .then(Ok(v1::ScheduleOpeningResponse { receipt: Some(repeated), ..Default::default() }));
     script.get_catalog.then(Ok(v1::GetCatalogResponse::default()));
     script.schedule_opening.then(Err(failed(Code::InvalidArgument, "OPENING_IN_THE_PAST")));
+    script
+        .set_quota
+        .then(Ok(v1::SetQuotaResponse { slots: vec![slot_change(Some(120), 1, 112)], ..Default::default() }));
+    script.clear_override.then(Err(failed(Code::FailedPrecondition, "NOT_SCHEDULED")));
+    script.schedule_opening.then(Err(failed(Code::FailedPrecondition, "PLACES_REQUIRED")));
     let slot = ["--office", KANIM, "--date", "2026-11-30", "--lane", "REGULAR"];
     let why = ["--reason", "a test", "--yes"];
     let set = [&["admin", "quota", "set"], &slot[..], &["--places", "100"], &why].concat();
     let set_json =
         [&["--output", "json", "admin", "quota", "set"], &slot[..], &["--places", "140"], &why].concat();
-    let set_more = [&["admin", "quota", "set"], &slot[..], &["--places", "140"], &why].concat();
+    let looked = [&["admin", "quota", "set"], &slot[..], &["--places", "1", "--reason", "a test"]].concat();
+    let clear_looked = [&["admin", "quota", "clear"], &slot[..], &["--reason", "a test"]].concat();
     let clear = [&["admin", "quota", "clear"], &slot[..], &why].concat();
     let open = |at: &'static str| {
         let days = ["admin", "open", "--office", KANIM, "--date", "2026-12-05", "--at", at, "--places", "40"];
@@ -112,8 +119,12 @@ async fn quotas_openings_and_overrides() {
     };
     let (local, absolute) = (open("2026-11-28 09:00"), open("2026-11-28T02:00:00Z"));
     let (past, wrong) = (open("2020-01-01T00:00:00Z"), open("soon"));
-    let page = page(&server, &[&set, &set_json, &clear, &local, &absolute, &past, &wrong]).await;
-    drop(set_more);
+    let no_places = [&["--output", "json"], &local[..]].concat();
+    let commands: [&[&str]; 10] =
+        [&set, &set_json, &clear, &local, &absolute, &past, &wrong, &looked, &clear_looked, &no_places];
+    let page = page(&server, &commands).await;
+    let looks: Vec<bool> = script.set_quota.asked().iter().map(|asked| asked.validate_only).collect();
+    assert_eq!(looks, [false, false, true], "what is not confirmed is only looked at");
     expect_file![golden("admin-slots.txt")].assert_eq(&page);
     let asked = script.schedule_opening.asked();
     assert_eq!(asked[0], asked[1], "the clock of the office, and UTC");
@@ -200,6 +211,11 @@ async fn a_catalogue_is_shown_before_it_is_applied() {
     script.apply_catalog.then(Ok(diff.clone())).then(Ok(diff.clone())).then(Ok(diff)).then(Ok(applied));
     script.apply_catalog.then(Err(failed(Code::FailedPrecondition, "OFFICE_IN_USE")));
     script.apply_catalog.then(Ok(v1::ApplyCatalogResponse::default()));
+    let mut details = ErrorDetails::with_bad_request_violation("toml", "toml:64: places: 0 to 9");
+    details.set_error_info("INVALID_FIELD", "kuota.v1", HashMap::new());
+    let said = "toml: toml:64: places: 0 to 9";
+    let wrong = Status::with_error_details(Code::InvalidArgument, said, details);
+    script.apply_catalog.then(Err(wrong));
     let apply = ["admin", "catalog", "apply", file.to_str().unwrap()];
     let with = |more: &[&'static str]| [&apply[..], more].concat();
     let commands = [
@@ -208,13 +224,15 @@ async fn a_catalogue_is_shown_before_it_is_applied() {
         with(&["--reason", "new year", "--yes"]),
         with(&["--validate-only"]),
         with(&["--validate-only"]),
+        with(&["--validate-only"]),
         vec!["admin", "catalog", "apply", "nowhere.toml"],
+        vec!["--output", "json", "admin", "export"],
     ];
     let commands: Vec<&[&str]> = commands.iter().map(Vec::as_slice).collect();
     let page = page(&server, &commands).await.replace(directory.path().to_str().unwrap(), "<dir>");
     expect_file![golden("admin-catalog.txt")].assert_eq(&page);
     let only: Vec<bool> = script.apply_catalog.asked().iter().map(|asked| asked.validate_only).collect();
-    assert_eq!(only, [true, true, true, false, true, true], "without --yes nothing is applied");
+    assert_eq!(only, [true, true, true, false, true, true, true], "without --yes nothing is applied");
 }
 
 #[tokio::test]
@@ -268,7 +286,9 @@ async fn history_and_export() {
         let messages = vec![Ok(v1::ExportResponse { registrations: vec![exported.clone()] })];
         script.export.then(Ok(Stream { messages, stays_open: false }));
     }
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 11] = [
+        &["admin", "events", "--from", "2026-11-28T00:00:00Z", "--to", "2026-11-27T00:00:00Z"],
+        &["admin", "events", "--limit", "0"],
         &["log", "K7P2-9QXW"],
         &["log", "22222222"],
         &["log", ID, "--output", "json"],
@@ -363,10 +383,20 @@ async fn an_unknown_outcome_and_the_callers_language() {
         server.script.register.then(Err(at_once(failed(Code::Unavailable, "OUTCOME_UNKNOWN"))));
     });
     let register = ["register", "--office", KANIM, "--date", "2026-11-30", "--nik", "6171012309870001"];
-    let page = page(&server, &[&register]).await;
+    let mut details = ErrorDetails::with_error_info("LOG_FULL", "kuota.v1", HashMap::new());
+    details.set_localized_message("id", "penyimpanan server penuh");
+    let full = Status::with_error_details(Code::Unavailable, "storage is full", details);
+    (0..5).for_each(|_| {
+        server.script.register.then(Err(at_once(full.clone())));
+    });
+    let localized = [&["--language", "id", "--output", "json"], &register[..]].concat();
+    let other = ["--language", "de", "offices"];
+    let page = page(&server, &[&register, &localized, &other]).await;
     expect_file![golden("unknown.txt")].assert_eq(&page);
     let url = server.url.clone();
-    let rows: [(&[(&str, &str)], &[&str], Option<&str>); 4] = [
+    let rows: [(&[(&str, &str)], &[&str], Option<&str>); 6] = [
+        (&[("KUOTA_LANGUAGE", "id"), ("LANG", "C")], &[], Some("id")),
+        (&[("KUOTA_LANGUAGE", "de"), ("LANG", "id_ID.UTF-8")], &[], None),
         (&[("LANG", "id_ID.UTF-8")], &[], Some("id")),
         (&[("LANG", "id_ID.UTF-8"), ("LC_ALL", "C")], &[], None),
         (&[("LANG", "id_ID.UTF-8")], &["--language", "en"], Some("en")),

@@ -81,6 +81,9 @@ fn completions_and_manual_pages_name_every_command() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("man1");
     assert!(run(&["man", path.to_str().unwrap()], &[]).ends_with("exit 0\n"));
+    let page = std::fs::read_to_string(path.join("kuota-admin-quota-set.1")).unwrap();
+    let title = concat!(".TH KUOTA-ADMIN-QUOTA-SET 1  \"kuota ", env!("CARGO_PKG_VERSION"), "\" Kuota");
+    assert!(page.contains(title) && page.contains("kuota\\-admin\\-quota\\-set \\-"), "{page}");
     for page in ["kuota.1", "kuota-register.1", "kuota-admin-quota-set.1"] {
         assert!(path.join(page).is_file(), "{page}");
     }

@@ -77,6 +77,7 @@ async fn a_friday_at_the_command_line() {
     page.run(&["admin", "status"]).await;
     page.run(&["cancel", &codes[1], "--reason", "ill"]).await;
     page.run(&[&["admin", "resume"], &OFFICE[..], &why("power is back")].concat()).await;
+    page.run(&[&["admin", "resume"], &OFFICE[..], &why("once more")].concat()).await;
     page.run(&[&["admin", "quota", "clear"], &SLOT[..], &why("counter is back")].concat()).await;
     let saturday = ["--date", "2026-12-05", "--at", "2026-11-28 09:00", "--places", "4"];
     page.run(&[&["admin", "open"], &OFFICE[..], &saturday, &why("extra Saturday")].concat()).await;

@@ -14,8 +14,10 @@ const EXAMPLES: &str = "\
 Examples:
   kuota admin status
   kuota admin pause --office kanim-pontianak --reason \"power cut\"
-  kuota admin quota set --office kanim-pontianak --date 2026-11-30 --lane REGULAR --places 140
-  kuota admin open --office ukk-sintang --date 2026-12-05 --at \"2026-11-28 09:00\" --places 40
+  kuota admin quota set --office kanim-pontianak --date 2026-11-30 --lane REGULAR --places 140 \\
+      --reason \"second counter\"
+  kuota admin open --office ukk-sintang --date 2026-12-05 --at \"2026-11-28 09:00\" --places 40 \\
+      --reason \"extra Saturday\"
   kuota admin catalog apply kalbar.toml --reason \"new holidays\"
   kuota admin events --office kanim-pontianak --from \"2026-11-27 13:00\"
 
@@ -200,9 +202,9 @@ pub(super) struct EventArgs {
     /// Only before then.
     #[arg(long, value_name = "TIME")]
     pub(super) to: Option<String>,
-    /// Events at most.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(super) limit: usize,
+    /// Events at most; marks of writes that changed something count, and are shown in JSON only.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: u64,
 }
 
 impl OneSlot {

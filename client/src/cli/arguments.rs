@@ -15,6 +15,13 @@ pub(super) enum Output {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Language {
+    // Indonesian. Documented values would make the help of every command long.
+    Id,
+    En,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum LaneName {
     /// The ordinary queue.
@@ -92,7 +99,7 @@ pub(super) struct WriteArgs {
     /// Why, up to 200 characters; kept in the log. Required to change anything.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Who, up to 64 characters [default: the user's name].
+    /// Who, up to 64 characters [default: $USER].
     #[arg(long, env = "KUOTA_ACTOR", hide_env_values = true, value_name = "NAME")]
     actor: Option<String>,
     /// UUID of this intent: repeat it to ask again after an unknown outcome [default: a new one].
@@ -147,7 +154,10 @@ impl WriteArgs {
         let user = || std::env::var("USER").ok();
         let actor = self.actor.clone().or_else(user).filter(|name| !name.is_empty());
         actor.ok_or_else(|| {
-            Failed::Usage("nobody is known to do this: say --actor NAME, or set KUOTA_ACTOR".into())
+            Failed::Usage(
+                "nobody is known to do this, and $USER is not set: say --actor NAME, or set KUOTA_ACTOR"
+                    .into(),
+            )
         })
     }
 }

@@ -16,6 +16,10 @@ use super::{
     stop::Stop,
 };
 
+pub(super) const USAGE: &str = "\
+kuota register [OPTIONS] --office <ID> --date <DATE> --nik <NIK>
+       kuota register [OPTIONS] --file <FILE>";
+
 pub(super) const EXAMPLES: &str = "\
 A file of people:
   office,date,lane,nik,reference,request_id,party

@@ -9,7 +9,7 @@ use super::{
     admin::ApplyArgs,
     arguments::AdminAddress,
     confirm::confirm,
-    instant::Zones,
+    instant::{Clock, Zones},
     json,
     operations::{pauses_text, receipt_text, slots_text, zones},
     report::{DONE, Failed, print, say},
@@ -17,7 +17,7 @@ use super::{
 };
 
 pub(super) async fn get(args: &Args, address: &AdminAddress) -> Result<u8, Failed> {
-    let answer = args.connect_admin(address).await?.catalog().await?;
+    let answer = args.connect_admin(address).await?.catalog().await.map_err(Failed::Admin)?;
     if args.is_json() {
         say(&json::operations::catalog(&answer));
     } else {
@@ -28,15 +28,14 @@ pub(super) async fn get(args: &Args, address: &AdminAddress) -> Result<u8, Faile
 
 /// Pauses and overrides.
 pub(super) async fn status(args: &Args, address: &AdminAddress) -> Result<u8, Failed> {
-    let answer = args.connect_admin(address).await?.catalog().await?;
+    let answer = args.connect_admin(address).await?.catalog().await.map_err(Failed::Admin)?;
     if args.is_json() {
         say(&json::operations::status(&answer));
     } else {
-        let zones = zones(args).await;
         say(&format!(
             "{}\n\n{}",
-            pauses_text(&answer.pauses, &zones),
-            overrides_text(&answer.overrides, &zones)
+            pauses_text(&answer.pauses, &Clock::utc()),
+            overrides_text(&answer.overrides)
         ));
     }
     Ok(DONE)
@@ -48,7 +47,8 @@ pub(super) async fn apply(args: &Args, address: &AdminAddress, apply: &ApplyArgs
         .map_err(|error| Failed::File(format!("{name}: {error}; name a catalogue in TOML")))?;
     let by = if apply.validate_only { None } else { Some(apply.write.by()?) };
     let admin = args.connect_admin(address).await?;
-    let preview = admin.preview_catalog(&apply.write.preview()?, &toml, apply.close_offices).await?;
+    let preview = admin.preview_catalog(&apply.write.preview()?, &toml, apply.close_offices).await;
+    let preview = preview.map_err(|error| Failed::Admin(located(error, &name.to_string())))?;
     let zones = zones(args).await;
     let Some(by) = by else {
         say(&shown(args, &preview, &zones));
@@ -60,11 +60,25 @@ pub(super) async fn apply(args: &Args, address: &AdminAddress, apply: &ApplyArgs
         return Ok(DONE);
     }
     let what = format!("{}\nApplying {name} changes this.", diff_text(&preview, &zones));
-    confirm(&what, "Apply?", apply.write.yes)?;
-    let failed = |error: Error| Failed::Write { error, request_id: by.request_id.clone() };
+    confirm(&what, &address.admin_url, apply.write.yes)?;
+    let failed = |error: Error| Failed::AdminWrite { error, request_id: by.request_id.clone() };
     let applied = admin.apply_catalog(&by, &toml, apply.close_offices).await.map_err(failed)?;
     say(&shown(args, &applied, &zones));
     Ok(DONE)
+}
+
+/// The server calls the text `toml`; here it has a name.
+fn located(error: Error, name: &str) -> Error {
+    let Error::Status(mut failed) = error else { return error };
+    for (field, allowed) in failed.fields.iter_mut().filter(|(field, _)| field == "toml") {
+        let (line, what) = match allowed.strip_prefix("toml:").and_then(|rest| rest.split_once(": ")) {
+            Some((line, what)) => (format!(":{line}"), what.to_owned()),
+            None => (String::new(), allowed.clone()),
+        };
+        (*field, *allowed) = (format!("{name}{line}"), what);
+    }
+    failed.message = failed.message.replace("toml: toml:", &format!("{name}:"));
+    Error::Status(failed)
 }
 
 fn shown(args: &Args, answer: &ApplyCatalogResponse, zones: &Zones) -> String {
@@ -116,15 +130,16 @@ fn change_line(change: &CatalogChange) -> String {
     format!(" {mark} {subject}{field}{values}")
 }
 
-fn overrides_text(overrides: &[Override], zones: &Zones) -> String {
+fn overrides_text(overrides: &[Override]) -> String {
+    let clock = Clock::utc();
     if overrides.is_empty() {
         return "No quota or opening is set above the catalogue.".into();
     }
-    let mut table = table(&["OFFICE", "SERVICE DAY", "LANE", "PLACES", "OPENS"]);
+    let mut table = table(&["OFFICE", "SERVICE DAY", "LANE", "PLACES", &clock.header("OPENS")]);
     align_right(&mut table, &[3]);
     for found in overrides {
         let places = found.places.map_or_else(|| "as the catalogue".into(), |places| places.to_string());
-        let opens = found.open_time.as_ref().map(|at| zones.local(at, &found.office_id));
+        let opens = found.open_time.as_ref().map(|at| clock.show(at));
         let opens = opens.unwrap_or_else(|| "as its rule says".into());
         table.add_row([&found.office_id, &found.service_date, lane_name(found.lane()), &places, &opens]);
     }

@@ -5,12 +5,13 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use super::report::Failed;
 
 /// Says what will be done, and asks on a terminal unless told not to.
-pub(super) fn confirm(what: &str, question: &str, yes: bool) -> Result<(), Failed> {
+pub(super) fn confirm(what: &str, address: &str, yes: bool) -> Result<(), Failed> {
     if yes {
         return Ok(());
     }
+    let question = format!("Do it at {address}?");
     if !io::stdin().is_terminal() {
-        return Err(Failed::Unconfirmed(what.into()));
+        return Err(Failed::Unconfirmed { what: what.into(), question });
     }
     let mut err = io::stderr().lock();
     // A question that cannot be shown is answered with no below.

@@ -1,12 +1,14 @@
 //! What happened: events as a table, a registration's events as a story, and the export.
 
-use kuota_client::{Event, EventFilter, ExportFilter, ExportedRegistration, Key, RegistrationState};
+use kuota_client::{
+    Event, EventFilter, EventKind, ExportFilter, ExportedRegistration, Key, RegistrationState,
+};
 
 use super::{
     Args,
     admin::{EventArgs, Format},
     arguments::AdminAddress,
-    instant::{self, Zones},
+    instant::{self, Clock, Zones},
     json, lookup,
     operations::zones,
     report::{DONE, Failed, print, say},
@@ -24,16 +26,30 @@ pub(super) async fn events(args: &Args, address: &AdminAddress, asked: &EventArg
         text.as_deref().map(|text| instant::parse(name, text, zone)).transpose()
     };
     let (from_time, to_time) = (time("--from", &asked.from)?, time("--to", &asked.to)?);
+    if from_time.zip(to_time).is_some_and(|(from, to)| from > to) {
+        return Err(Failed::Usage("--from is after --to: nothing can have happened in between".into()));
+    }
     let registration_id = match &asked.registration {
         Some(key) => Some(id(args, lookup(key, false)).await?),
         None => None,
     };
     let (office_id, actor) = (asked.office.clone(), asked.by.clone());
     let filter = EventFilter { registration_id, office_id, actor, from_time, to_time };
-    let (events, is_cut) = list(args, address, &filter, asked.limit).await?;
-    say(&if args.is_json() { json::operations::events(&events) } else { events_text(&events, &zones) });
-    if is_cut {
-        eprintln!("There are more: raise --limit, or go on with --from.");
+    let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
+    let (events, is_cut) = list(args, address, &filter, limit).await?;
+    let clock = zones.clock(asked.office.as_deref());
+    say(&if args.is_json() {
+        json::operations::events(&events, is_cut)
+    } else {
+        events_text(&events, &clock)
+    });
+    if let (true, Some(last)) = (is_cut, events.last()) {
+        let at = last.time.as_ref().map(ToString::to_string).unwrap_or_default();
+        eprintln!(
+            "There are more: raise --limit, or go on with --from {at}, which tells events of that instant again, up to \
+             number {}.",
+            last.number
+        );
     }
     Ok(DONE)
 }
@@ -42,9 +58,9 @@ pub(super) async fn events(args: &Args, address: &AdminAddress, asked: &EventArg
 pub(super) async fn log(args: &Args, address: &AdminAddress, key: Key) -> Result<u8, Failed> {
     let registration_id = Some(id(args, key).await?);
     let filter = EventFilter { registration_id, ..EventFilter::default() };
-    let (events, _) = list(args, address, &filter, STORY_EVENTS_MAX).await?;
+    let (events, is_cut) = list(args, address, &filter, STORY_EVENTS_MAX).await?;
     if args.is_json() {
-        say(&json::operations::events(&events));
+        say(&json::operations::events(&events, is_cut));
     } else if events.is_empty() {
         say("The log has nothing about it.");
     } else {
@@ -62,11 +78,11 @@ pub(super) async fn export(
     format: Format,
 ) -> Result<u8, Failed> {
     let admin = args.connect_admin(address).await?;
-    let mut export = admin.export(filter).await?;
+    let mut export = admin.export(filter).await.map_err(Failed::Admin)?;
     let header =
         "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason\n";
     let mut is_read = format == Format::Json || print(header);
-    while is_read && let Some(part) = export.next().await? {
+    while is_read && let Some(part) = export.next().await.map_err(Failed::Admin)? {
         let lines: String = match format {
             Format::Csv => part.iter().map(csv_line).collect(),
             Format::Json => part.iter().map(|found| json::operations::exported(found) + "\n").collect(),
@@ -92,7 +108,7 @@ async fn list(
 ) -> Result<(Vec<Event>, bool), Failed> {
     let mut listing = args.connect_admin(address).await?.events(filter);
     let mut events = Vec::new();
-    while let Some(event) = listing.next().await? {
+    while let Some(event) = listing.next().await.map_err(Failed::Admin)? {
         if events.len() == limit {
             return Ok((events, true));
         }
@@ -101,17 +117,25 @@ async fn list(
     Ok((events, false))
 }
 
-fn events_text(events: &[Event], zones: &Zones) -> String {
-    if events.is_empty() {
+/// Without the marks that a write was carried out, where its changes stand beside them.
+fn events_text(events: &[Event], clock: &Clock) -> String {
+    let shown: Vec<&Event> = events.iter().filter(|event| !is_mark(event)).collect();
+    if shown.is_empty() {
         return "Nothing happened in this choice.".into();
     }
-    let mut table = table(&["NUMBER", "TIME", "WHO", "WHAT", "WHY"]);
+    let mut table = table(&["NUMBER", &clock.header("TIME"), "WHO", "WHAT", "WHY"]);
     align_right(&mut table, &[0]);
-    for event in events {
-        let (number, time) = (event.number.to_string(), time_text(event, zones));
+    for event in shown {
+        let time = event.time.as_ref().map(|at| clock.show(at)).unwrap_or_default();
+        let number = event.number.to_string();
         table.add_row([&number, &time, who(event), what(event), &event.reason]);
     }
     text(&table)
+}
+
+/// Only its words tell whether a write that was carried out changed anything.
+fn is_mark(event: &Event) -> bool {
+    event.kind() == EventKind::CommandCarriedOut && !event.description.contains("nothing had to change")
 }
 
 /// `Fri 2026-11-27 14:00:00 WIB  siti: Registration … was cancelled. Why: ill`.

@@ -11,7 +11,35 @@ use super::report::Failed;
 #[derive(Debug, Default)]
 pub(super) struct Zones(HashMap<String, TimeZone>);
 
+/// The one zone of a table, named in its header.
+#[derive(Debug)]
+pub(super) struct Clock {
+    zone: TimeZone,
+}
+
+impl Clock {
+    pub(super) fn utc() -> Self {
+        Self { zone: TimeZone::UTC }
+    }
+
+    /// `TIME (Asia/Pontianak)`.
+    pub(super) fn header(&self, column: &str) -> String {
+        format!("{column} ({})", self.zone.iana_name().unwrap_or("UTC"))
+    }
+
+    pub(super) fn show(&self, at: &prost_types::Timestamp) -> String {
+        let instant = Timestamp::new(at.seconds, at.nanos).unwrap_or(Timestamp::UNIX_EPOCH);
+        instant.to_zoned(self.zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S").to_string()
+    }
+}
+
 impl Zones {
+    /// That of an office if one is named and known, UTC otherwise.
+    pub(super) fn clock(&self, office: Option<&str>) -> Clock {
+        let zone = office.and_then(|office| self.get(office)).cloned();
+        Clock { zone: zone.unwrap_or(TimeZone::UTC) }
+    }
+
     pub(super) fn of(offices: &[Office]) -> Self {
         let zone = |office: &Office| Some((office.id.clone(), TimeZone::get(&office.time_zone).ok()?));
         Self(offices.iter().filter_map(zone).collect())

@@ -61,7 +61,8 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     })
 }
 
-pub(super) fn error(error: &Error) -> Value {
+/// With the id under which a write can be repeated.
+pub(super) fn error(error: &Error, request_id: Option<&str>) -> Value {
     let fields: Vec<Value> = match error {
         Error::Status(failed) => failed
             .fields
@@ -71,7 +72,7 @@ pub(super) fn error(error: &Error) -> Value {
         _ => Vec::new(),
     };
     let retry_after_ms = error.retry_after().and_then(|wait| u64::try_from(wait.as_millis()).ok());
-    json!({
+    let mut value = json!({
         "error": {
             "code": format!("{:?}", error.code()),
             "reason": error.reason(),
@@ -81,7 +82,16 @@ pub(super) fn error(error: &Error) -> Value {
             "attempts": error.attempts(),
             "outcome_unknown": error.is_outcome_unknown(),
         }
-    })
+    });
+    if let Some(request_id) = request_id {
+        value["error"]["request_id"] = request_id.into();
+    }
+    if let Error::Status(failed) = error
+        && let Some(words) = &failed.localized
+    {
+        value["error"]["localized_message"] = words.as_str().into();
+    }
+    value
 }
 
 /// A reason without its prefix; one this client does not know by its number.

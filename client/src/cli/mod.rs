@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use kuota_client::{Admin, Client, Error, Key};
 
 use self::{
-    arguments::{AdminAddress, COMMON, Output, RegisterArgs, SlotArgs},
+    arguments::{AdminAddress, COMMON, Language, Output, RegisterArgs, SlotArgs},
     report::{DONE, Failed, Form, say},
 };
 
@@ -47,15 +47,15 @@ Exit codes: 0 done, 1 refused or not found, 64 bad usage, 69 no answer or outcom
 #[derive(Debug, Parser)]
 #[command(name = "kuota", version, after_help = EXAMPLES, max_term_width = 110)]
 pub(crate) struct Args {
-    /// Address of the server.
+    /// Address of the server. `admin` and `log` ask there for zones of offices and booking codes only.
     #[arg(long, global = true, env = "KUOTA_URL", hide_env_values = true, default_value = "http://127.0.0.1:50051", help_heading = COMMON)]
     url: String,
     /// A table for people, or JSON for scripts.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table, help_heading = COMMON)]
     output: Output,
-    /// Language of the server's messages, `id` or `en` [default: `id` where LC_ALL, LC_MESSAGES or LANG says so].
-    #[arg(long, global = true, env = "KUOTA_LANGUAGE", hide_env_values = true, value_name = "TAG", help_heading = COMMON)]
-    language: Option<String>,
+    /// Language of the server's messages [default: KUOTA_LANGUAGE, or `id` where LC_ALL, LC_MESSAGES or LANG says so].
+    #[arg(long, global = true, value_enum, value_name = "TAG", help_heading = COMMON)]
+    language: Option<Language>,
     #[command(subcommand)]
     command: Command,
 }
@@ -79,7 +79,7 @@ enum Command {
         seconds: Option<u64>,
     },
     /// Asks for a place, for one each for a party of up to five, or for all the people of a file.
-    #[command(after_help = bulk::EXAMPLES)]
+    #[command(after_help = bulk::EXAMPLES, override_usage = bulk::USAGE)]
     Register(Box<RegisterArgs>),
     /// Shows a registration, by booking code, id, or with --request by request_id.
     Get {
@@ -121,7 +121,7 @@ enum Command {
     /// Writes the manual pages, one for each command.
     Man {
         /// Directory for them; it is made if there is none.
-        #[arg(default_value = ".", value_name = "DIR")]
+        #[arg(value_name = "DIR")]
         directory: std::path::PathBuf,
     },
 }
@@ -161,11 +161,15 @@ impl Args {
     }
 
     /// What was said, or what the environment says; English otherwise, which is not asked for.
-    fn language(&self) -> Option<String> {
+    fn language(&self) -> Option<&'static str> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = || ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set);
+        let named = ["KUOTA_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set);
         let is_indonesian = |locale: &String| locale.split(['_', '.', '-']).next() == Some("id");
-        self.language.clone().or_else(|| locale().filter(is_indonesian).map(|_| "id".into()))
+        match self.language {
+            Some(Language::Id) => Some("id"),
+            Some(Language::En) => Some("en"),
+            None => named.filter(is_indonesian).map(|_| "id"),
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use super::{
     admin::OpenArgs,
     arguments::{AdminAddress, WriteArgs},
     confirm::confirm,
-    instant::{self, Zones},
+    instant::{self, Clock, Zones},
     json,
-    report::{DONE, Failed, say},
+    report::{DONE, Failed, count, say},
     table::{align_right, lane_name, table, text},
 };
 
@@ -29,9 +29,13 @@ pub(super) async fn open(args: &Args, address: &AdminAddress, open: &OpenArgs) -
     let places = open.places.map(|places| format!(", {places} places each")).unwrap_or_default();
     let at = zones.local(&open_time.into(), &open.office);
     let what = format!("{}: {} opens on {at} in {lanes}{places}.", open.office, open.date.join(", "));
-    let admin = ready(args, address, &what, &open.write).await?;
+    let admin = args.connect_admin(address).await?;
+    if !open.write.yes {
+        let preview = admin.preview_opening(&by, &opening).await.map_err(|error| failed(error, &by))?;
+        confirm(&preview_text(&preview.slots, &what, &zones), &address.admin_url, false)?;
+    }
     let answer = admin.schedule_opening(&by, &opening).await.map_err(|error| failed(error, &by))?;
-    show_slots(args, answer.receipt.as_ref(), &answer.slots, &admin, &zones).await;
+    show_slots(args, answer.receipt.as_ref(), &answer.slots, &admin, (&zones, &open.office)).await;
     Ok(DONE)
 }
 
@@ -43,10 +47,15 @@ pub(super) async fn set_quota(
     write: &WriteArgs,
 ) -> Result<u8, Failed> {
     let by = write.by()?;
-    let what = format!("{} gets {places} places, whatever the catalogue says.", slot_text(slot));
-    let admin = ready(args, address, &what, write).await?;
+    let count = count(usize::try_from(places).unwrap_or(usize::MAX), "place");
+    let what = format!("{} gets {count}, whatever the catalogue says.", slot_text(slot));
+    let (admin, zones) = (args.connect_admin(address).await?, zones(args).await);
+    if !write.yes {
+        let preview = admin.preview_quota(&by, slot, places).await.map_err(|error| failed(error, &by))?;
+        confirm(&preview_text(&preview.slots, &what, &zones), &address.admin_url, false)?;
+    }
     let answer = admin.set_quota(&by, slot, places).await.map_err(|error| failed(error, &by))?;
-    show_slots(args, answer.receipt.as_ref(), &answer.slots, &admin, &zones(args).await).await;
+    show_slots(args, answer.receipt.as_ref(), &answer.slots, &admin, (&zones, &slot.office_id)).await;
     Ok(DONE)
 }
 
@@ -58,9 +67,13 @@ pub(super) async fn clear(
 ) -> Result<u8, Failed> {
     let by = write.by()?;
     let what = format!("{} goes back to the places and opening of the catalogue.", slot_text(slot));
-    let admin = ready(args, address, &what, write).await?;
+    let (admin, zones) = (args.connect_admin(address).await?, zones(args).await);
+    if !write.yes {
+        let preview = admin.preview_clear(&by, slot).await.map_err(|error| failed(error, &by))?;
+        confirm(&preview_text(&preview.slots, &what, &zones), &address.admin_url, false)?;
+    }
     let answer = admin.clear_override(&by, slot).await.map_err(|error| failed(error, &by))?;
-    show_slots(args, answer.receipt.as_ref(), &answer.slots, &admin, &zones(args).await).await;
+    show_slots(args, answer.receipt.as_ref(), &answer.slots, &admin, (&zones, &slot.office_id)).await;
     Ok(DONE)
 }
 
@@ -74,7 +87,7 @@ pub(super) async fn pause(
     let what = format!("No place is given out for {} until it is resumed.", scope_text(scope));
     let admin = ready(args, address, &what, write).await?;
     let answer = admin.pause(&by, scope).await.map_err(|error| failed(error, &by))?;
-    show_pauses(args, answer.receipt.as_ref(), &answer.pauses).await;
+    show_pauses(args, answer.receipt.as_ref(), &answer.pauses, scope).await;
     Ok(DONE)
 }
 
@@ -88,18 +101,23 @@ pub(super) async fn resume(
     let what = format!("The pause of {} ends.", scope_text(scope));
     let admin = ready(args, address, &what, write).await?;
     let answer = admin.resume(&by, scope).await.map_err(|error| failed(error, &by))?;
-    show_pauses(args, answer.receipt.as_ref(), &answer.pauses).await;
+    show_pauses(args, answer.receipt.as_ref(), &answer.pauses, scope).await;
     Ok(DONE)
+}
+
+/// What a write comes to, and its words.
+fn preview_text(slots: &[SlotChange], what: &str, zones: &Zones) -> String {
+    if slots.is_empty() { what.into() } else { format!("{}\n{what}", slots_text(slots, zones)) }
 }
 
 /// Asks first, and connects then: what is declined needs no server.
 async fn ready(args: &Args, address: &AdminAddress, what: &str, write: &WriteArgs) -> Result<Admin, Failed> {
-    confirm(what, "Do it?", write.yes)?;
+    confirm(what, &address.admin_url, write.yes)?;
     args.connect_admin(address).await
 }
 
 fn failed(error: Error, by: &By) -> Failed {
-    Failed::Write { error, request_id: by.request_id.clone() }
+    Failed::AdminWrite { error, request_id: by.request_id.clone() }
 }
 
 /// Zones are a courtesy: without them times are shown in UTC.
@@ -115,7 +133,7 @@ async fn show_slots(
     receipt: Option<&Receipt>,
     slots: &[SlotChange],
     admin: &Admin,
-    zones: &Zones,
+    (zones, office): (&Zones, &str),
 ) {
     if args.is_json() {
         say(&json::operations::slots(receipt, slots));
@@ -125,17 +143,21 @@ async fn show_slots(
         if slots.is_empty() { "No scheduled slot changed.".into() } else { slots_text(slots, zones) };
     // What was done is done: a look at the pauses that fails is not worth an error.
     let pauses = admin.catalog().await.map(|answer| answer.pauses).unwrap_or_default();
-    let pauses =
-        if pauses.is_empty() { String::new() } else { format!("\n\n{}", pauses_text(&pauses, zones)) };
+    let pauses = if pauses.is_empty() {
+        String::new()
+    } else {
+        format!("\n\n{}", pauses_text(&pauses, &zones.clock(Some(office))))
+    };
     say(&format!("{changed}\n\n{}{pauses}", receipt.map(receipt_text).unwrap_or_default()));
 }
 
-async fn show_pauses(args: &Args, receipt: Option<&Receipt>, pauses: &[PauseState]) {
+async fn show_pauses(args: &Args, receipt: Option<&Receipt>, pauses: &[PauseState], scope: &Scope) {
     if args.is_json() {
         say(&json::operations::pauses(receipt, pauses));
     } else {
         let receipt = receipt.map(receipt_text).unwrap_or_default();
-        say(&format!("{receipt}\n\n{}", pauses_text(pauses, &zones(args).await)));
+        let clock = zones(args).await.clock(scope.office_id.as_deref());
+        say(&format!("{receipt}\n\n{}", pauses_text(pauses, &clock)));
     }
 }
 
@@ -145,8 +167,8 @@ pub(super) fn receipt_text(receipt: &Receipt) -> String {
             format!("Request {} had been carried out before: nothing changed now.", receipt.request_id)
         }
         (false, 0) => format!("Done: it was so already. Request {}.", receipt.request_id),
-        (false, 1) => format!("Done: 1 change. Request {}.", receipt.request_id),
-        (false, changes) => format!("Done: {changes} changes. Request {}.", receipt.request_id),
+        (false, 1) => format!("Done: 1 event in the log. Request {}.", receipt.request_id),
+        (false, changes) => format!("Done: {changes} events in the log. Request {}.", receipt.request_id),
     }
 }
 
@@ -185,14 +207,14 @@ fn warning(slot: &SlotChange) -> String {
     )
 }
 
-pub(super) fn pauses_text(pauses: &[PauseState], zones: &Zones) -> String {
+pub(super) fn pauses_text(pauses: &[PauseState], clock: &Clock) -> String {
     if pauses.is_empty() {
         return "Nothing is paused.".into();
     }
-    let mut table = table(&["PAUSED", "SINCE", "BY", "WHY"]);
+    let mut table = table(&["PAUSED", &clock.header("SINCE"), "BY", "WHY"]);
     for pause in pauses {
         let scope = pause.scope.clone().unwrap_or_default();
-        let since = pause.since.as_ref().map(|at| zones.local(at, scope.office_id()));
+        let since = pause.since.as_ref().map(|at| clock.show(at));
         table.add_row([&scope_text(&scope), &since.unwrap_or_default(), &pause.actor, &pause.reason]);
     }
     text(&table)

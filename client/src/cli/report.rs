@@ -21,18 +21,20 @@ pub(super) const INTERRUPTED: u8 = 130;
 /// Why a command did not come to its end.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// A call to the server.
+    /// A call to the services.
     Call(Error),
-    /// A write that can be repeated under this id.
+    /// An ask that can be repeated under this id.
     Write { error: Error, request_id: String },
-    /// The listener for operators could not be reached.
+    /// A call to the listener for operators.
     Admin(Error),
+    /// A write there that can be repeated under this id.
+    AdminWrite { error: Error, request_id: String },
     /// The command line, or a file it names, cannot be used.
     Usage(String),
     /// A file cannot be read or written.
     File(String),
     /// Nobody can be asked whether this should be done.
-    Unconfirmed(String),
+    Unconfirmed { what: String, question: String },
     /// The user said no.
     Declined,
 }
@@ -80,8 +82,10 @@ pub(super) fn complain(form: Form, failed: &Failed) -> u8 {
             eprintln!("kuota: {what}");
             USAGE
         }
-        Failed::Unconfirmed(what) => {
-            eprintln!("{what}\nkuota: nobody can be asked without a terminal: say --yes to do it");
+        Failed::Unconfirmed { what, question } => {
+            eprintln!(
+                "{what}\n{question}\nkuota: nobody can be asked without a terminal: say --yes to do it"
+            );
             USAGE
         }
         Failed::Declined => {
@@ -90,7 +94,10 @@ pub(super) fn complain(form: Form, failed: &Failed) -> u8 {
         }
         Failed::Call(error) => call(form, error, "--url", None),
         Failed::Admin(error) => call(form, error, "--admin-url", None),
-        Failed::Write { error, request_id } => call(form, error, "--url or --admin-url", Some(request_id)),
+        Failed::Write { error, request_id } => call(form, error, "--url", Some(request_id.as_str())),
+        Failed::AdminWrite { error, request_id } => {
+            call(form, error, "--admin-url", Some(request_id.as_str()))
+        }
     }
 }
 
@@ -104,7 +111,10 @@ pub(super) fn note(error: &Error) {
 
 /// An error for people, in their language where the server has the words.
 pub(super) fn words(error: &Error) -> String {
-    error.to_string()
+    match error {
+        Error::Status(failed) => failed.localized.clone().unwrap_or_else(|| error.to_string()),
+        _ => error.to_string(),
+    }
 }
 
 /// `1 ask`, `2 asks`.
@@ -112,14 +122,14 @@ pub(super) fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn call(form: Form, error: &Error, address: &str, request_id: Option<&String>) -> u8 {
+fn call(form: Form, error: &Error, address: &str, request_id: Option<&str>) -> u8 {
     match error {
-        Error::Status(failed) if !failed.fields.is_empty() => {
+        Error::Status(failed) if !failed.fields.is_empty() && failed.localized.is_none() => {
             for (field, allowed) in &failed.fields {
                 eprintln!("kuota: {field}: {allowed}");
             }
         }
-        _ => eprintln!("kuota: {error}"),
+        _ => eprintln!("kuota: {}", words(error)),
     }
     if let (true, Some(id)) = (error.is_outcome_unknown(), request_id) {
         eprintln!(
@@ -130,8 +140,8 @@ fn call(form: Form, error: &Error, address: &str, request_id: Option<&String>) -
     }
     match form {
         Form::Text => {}
-        Form::Json => say(&format!("{:#}", json::error(error))),
-        Form::JsonLine => say(&json::error(error).to_string()),
+        Form::Json => say(&format!("{:#}", json::error(error, request_id))),
+        Form::JsonLine => say(&json::error(error, request_id).to_string()),
     }
     code(error)
 }
@@ -152,8 +162,17 @@ fn next(error: &Error, address: &str) -> Option<String> {
             "Is the server running? Start it with `kuota-server`, or name it with {address}."
         ));
     }
+    if matches!(error, Error::Status(failed) if failed.message.starts_with("no gRPC is spoken")) {
+        return Some(format!(
+            "Another program, or another port of the server, answers there: check {address}."
+        ));
+    }
     if error.code() == Code::Unimplemented {
-        return Some(format!("The server there is older than this tool, or serves others: check {address}."));
+        let (who, port) = if address == "--url" { ("services", 50_051) } else { ("operators", 50_052) };
+        return Some(format!(
+            "The other port may serve it: {address} names the one for {who}, {port} unless said otherwise. Or the server \
+             there is older than this tool."
+        ));
     }
     let next = match error.reason().unwrap_or_default() {
         "OFFICE_NOT_FOUND" => "`kuota offices` lists the offices.",
@@ -163,6 +182,10 @@ fn next(error: &Error, address: &str) -> Option<String> {
             "--close-offices closes such offices: they give out no more, and registrations stand."
         }
         "OPENING_IN_THE_PAST" => "Choose a time that is still to come.",
+        "OFFICE_CLOSED" => "`kuota admin catalog apply` opens it again with a catalogue that has it.",
+        "PLACES_REQUIRED" => "--places N says how many: the catalogue has no figure for such a day.",
+        "TOO_MANY_PAUSES" => "`kuota admin status` lists them; `kuota admin resume` takes one back.",
+        "TOO_MANY_OVERRIDES" => "`kuota admin status` lists them; `kuota admin quota clear` takes one back.",
         "ALREADY_OPEN" => "`kuota admin quota set` changes the places of an open day.",
         "NOT_SCHEDULED" => "`kuota admin open` schedules a day; `kuota availability` lists those that are.",
         "BOOKING_CLOSED" => "Nothing can be changed for that day any more; choose a later one.",

@@ -47,8 +47,12 @@ pub(in super::super) fn pauses(receipt: Option<&Receipt>, pauses: &[PauseState])
     }))
 }
 
-pub(in super::super) fn events(events: &[Event]) -> String {
-    pretty(&json!({ "events": events.iter().map(event_value).collect::<Vec<_>>() }))
+pub(in super::super) fn events(events: &[Event], is_cut: bool) -> String {
+    pretty(&json!({
+        "events": events.iter().map(event_value).collect::<Vec<_>>(),
+        "more": is_cut,
+        "last_number": events.last().map(|event| event.number),
+    }))
 }
 
 /// A registration, on a line.
