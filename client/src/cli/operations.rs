@@ -26,7 +26,10 @@ pub(super) async fn open(args: &Args, address: &AdminAddress, open: &OpenArgs) -
     };
     let lanes: Vec<&str> = opening.lanes.iter().copied().map(lane_name).collect();
     let lanes = if lanes.is_empty() { "all its lanes".into() } else { lanes.join(", ") };
-    let places = open.places.map(|places| format!(", {places} places each")).unwrap_or_default();
+    let places = open
+        .places
+        .map(|places| format!(", {} each", count(usize::try_from(places).unwrap_or(usize::MAX), "place")))
+        .unwrap_or_default();
     let at = zones.local(&open_time.into(), &open.office);
     let what = format!("{}: {} opens on {at} in {lanes}{places}.", open.office, open.date.join(", "));
     let admin = args.connect_admin(address).await?;
@@ -201,8 +204,9 @@ pub(super) fn slots_text(slots: &[SlotChange], zones: &Zones) -> String {
 fn warning(slot: &SlotChange) -> String {
     let SlotChange { office_id, service_date, granted, capacity_after, .. } = slot;
     let (lane, over) = (lane_name(slot.lane()), granted - capacity_after);
+    let granted = count(usize::try_from(*granted).unwrap_or(usize::MAX), "place");
     format!(
-        "Warning: {office_id} {service_date} {lane} has {granted} places granted, {over} more than {capacity_after}. \
+        "Warning: {office_id} {service_date} {lane} has {granted} granted, {over} more than {capacity_after}. \
          They stand; no more is granted until enough is given back."
     )
 }

@@ -10,7 +10,7 @@ use super::{
     Args,
     instant::Zones,
     json,
-    report::{DONE, Failed, print},
+    report::{DONE, Failed, count, print},
     table,
 };
 
@@ -123,7 +123,8 @@ fn lines(slots: &[&Slot], zones: &Zones, rows: usize, columns: usize, is_coloure
     } else {
         format!(", {hidden} of them below: narrow with --office, --from, --to, --lane")
     };
-    lines.push(clip(&format!(" {free} places free in {} slots{more}. Ctrl-C ends.", slots.len())));
+    let free = count(usize::try_from(free).unwrap_or(usize::MAX), "place");
+    lines.push(clip(&format!(" {free} free in {}{more}. Ctrl-C ends.", count(slots.len(), "slot"))));
     lines
 }
 
