@@ -1,0 +1,163 @@
+//! One run, from the scenario to the report.
+
+mod compose;
+mod judgement;
+mod watch;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    calibrate::{Calibration, calibrate},
+    driver::{
+        Drive,
+        clock::RunClock,
+        letter::Letters,
+        worker::{Driven, Shared},
+    },
+    limits::CALIBRATION_QUICK,
+    plan::{Plan, identity::Identities},
+    report::{
+        figures::Report,
+        require::Requirement,
+        series::{Row, Series},
+    },
+    scenario::Scenario,
+    target::{Target, address, usage::cpu_us},
+    verify::{Proof, prove},
+};
+
+/// What is done to the run's own server in the middle of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Chaos {
+    /// `kill -9` after a seeded number of acknowledgements, and a restart on the same data and ports.
+    Kill,
+    /// It stands still for a second.
+    Stall,
+}
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Who asks for what and when.
+    pub scenario: Scenario,
+    /// This program: servers of the run's own are its children.
+    pub program: PathBuf,
+    /// A server that is there already; otherwise one is started.
+    pub target: Option<String>,
+    /// Its listener for operators.
+    pub admin_target: Option<String>,
+    /// Its process, if it is on this machine.
+    pub pid: Option<u32>,
+    /// It may be on another machine.
+    pub is_owned: bool,
+    /// Salts identities.
+    pub run_id: String,
+    /// What is done to the server.
+    pub chaos: Option<Chaos>,
+    /// Thresholds.
+    pub require: Vec<Requirement>,
+    /// For the report.
+    pub command: String,
+    /// Nothing is said on stderr.
+    pub is_quiet: bool,
+}
+
+/// Everything that was measured, before it is judged.
+struct Measured {
+    calibration: Calibration,
+    target: Target,
+    shared: Arc<Shared>,
+    driven: Driven,
+    series: Vec<Row>,
+    proof: Proof,
+    server_cpu_us: Option<u64>,
+    chaos: Option<String>,
+    duration_s: f64,
+}
+
+/// Runs.
+///
+/// # Errors
+/// When the server cannot be started or asked, or the catalogue does not fit.
+pub fn run(order: &Order) -> anyhow::Result<Report> {
+    let scenario = &order.scenario;
+    let say = |words: &str| {
+        if !order.is_quiet {
+            eprintln!("{words}");
+        }
+    };
+    anyhow::ensure!(
+        order.chaos.is_none() || order.target.is_none(),
+        "--chaos is for a server of the run's own: leave --target out"
+    );
+    say("calibrating: this client against a server that does nothing");
+    let calibration = calibrate(&order.program, CALIBRATION_QUICK, false)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut target = match &order.target {
+        None => runtime.block_on(Target::own(scenario, &order.program))?,
+        Some(url) => {
+            let address_of = |url: &String| address(url, order.is_owned);
+            let admin = order.admin_target.as_ref().map(address_of).transpose()?;
+            runtime.block_on(Target::existing(scenario, address_of(url)?, admin, order.pid))?
+        }
+    };
+    let slots = target.ground.slots.len();
+    anyhow::ensure!(
+        slots <= crate::limits::SLOTS_MAX,
+        "{slots} slots; {} are allowed",
+        crate::limits::SLOTS_MAX
+    );
+    let mut planned = scenario.clone();
+    planned.catalog.service_days = target.ground.dates().len() as u64;
+    let plan = Plan::of(&planned, target.ground.offices.len());
+    say(&format!("schedule {} ({} calls before retries)", plan.digest, plan.arrivals.len()));
+    let threads = usize::try_from(scenario.client.threads)?;
+    let shared = Arc::new(Shared {
+        letters: Letters::new(&target.ground.slots, Identities::new(scenario.seed, &order.run_id)),
+        scenario: planned,
+        plan,
+        clock: RunClock::for_t0(target.ground.t0),
+        address: target.address,
+        acknowledged: AtomicU64::new(0),
+        in_flight: (0..threads).map(|_| AtomicU64::new(0)).collect(),
+        in_flight_max: AtomicU64::new(0),
+    });
+    let cpu_before_us = target.pid.and_then(cpu_us);
+    let began_us = shared.clock.now_us();
+    let drive = Drive::start(&shared)?;
+    let mut watch = watch::Watch::new(order, &shared);
+    let mut series = Series::of(threads);
+    watch.follow(&drive, &mut series, &mut target)?;
+    let driven = drive.join()?;
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let duration_s = (shared.clock.now_us() - began_us) as f64 / 1e6;
+    let cpu_after_us = target.pid.and_then(cpu_us);
+    let chaos = watch.chaos();
+    // Of a server that was killed, only the second life would be counted.
+    let is_one_life = order.chaos != Some(Chaos::Kill);
+    let server_cpu_us =
+        cpu_before_us.zip(cpu_after_us).filter(|_| is_one_life).map(|(before, after)| after - before);
+    say("verifying: what the server says afterwards");
+    let proof = runtime.block_on(prove(&target, &shared.letters, &driven))?;
+    let in_flight_max = shared.in_flight_max.load(Ordering::Relaxed);
+    let measured = Measured {
+        calibration,
+        target,
+        shared,
+        driven,
+        series: series.finish(),
+        proof,
+        server_cpu_us,
+        chaos,
+        duration_s,
+    };
+    let mut report = compose::compose(order, &measured, in_flight_max);
+    judgement::judge(order, &measured, &mut report);
+    Ok(report)
+}

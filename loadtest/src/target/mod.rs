@@ -1,0 +1,125 @@
+//! What a run is aimed at: a server of its own in a child process, or one that is there already.
+
+pub mod child;
+pub mod ground;
+pub mod offices;
+pub mod serve;
+pub mod usage;
+
+use std::{
+    fs,
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use kuota_client::{Admin, Client, RetryPolicy};
+use tempfile::TempDir;
+
+use self::{child::Child, ground::Ground};
+use crate::scenario::{CatalogOrigin, Scenario};
+
+/// A server and everything known of it.
+#[derive(Debug)]
+pub struct Target {
+    /// For the driven load.
+    pub address: SocketAddr,
+    /// For questions.
+    pub client: Client,
+    /// For operators' questions, where they may be asked.
+    pub admin: Option<Admin>,
+    /// Slots and opening.
+    pub ground: Ground,
+    /// The server, if it is the run's own,
+    pub child: Option<Child>,
+    /// and its data.
+    pub data: Option<TempDir>,
+    /// Its process, if it is on this machine.
+    pub pid: Option<u32>,
+}
+
+impl Target {
+    /// Starts a server on a temporary directory and schedules the scenario's opening.
+    ///
+    /// # Errors
+    /// When it does not start, or does not do it.
+    pub async fn own(scenario: &Scenario, program: &Path) -> anyhow::Result<Self> {
+        let data = tempfile::Builder::new().prefix("kuota-loadtest-").tempdir()?;
+        let catalog = catalog(scenario, data.path())?;
+        let child = Child::server(program, &data.path().join("data"), catalog.as_deref())?;
+        let [address, admin] = child.addresses[..] else { bail!("the server named one address") };
+        let client = connect(address).await?;
+        let admin = Admin::connect(&format!("http://{admin}")).await?;
+        let ground = Ground::schedule(scenario, &client, &admin).await?;
+        let pid = Some(child.pid());
+        Ok(Self { address, client, admin: Some(admin), ground, child: Some(child), data: Some(data), pid })
+    }
+
+    /// Finds its way to a server that is there.
+    ///
+    /// # Errors
+    /// When nobody answers, or no day is open.
+    pub async fn existing(
+        scenario: &Scenario,
+        address: SocketAddr,
+        admin: Option<SocketAddr>,
+        pid: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        let client = connect(address).await?;
+        let admin = match admin {
+            Some(admin) => Some(Admin::connect(&format!("http://{admin}")).await?),
+            None => None,
+        };
+        let ground = Ground::find(scenario, &client).await?;
+        Ok(Self { address, client, admin, ground, child: None, data: None, pid })
+    }
+
+    /// Where the server of the run's own keeps its log.
+    #[must_use]
+    pub fn log(&self) -> Option<PathBuf> {
+        self.data.as_ref().map(|data| data.path().join("data"))
+    }
+}
+
+/// A client that asks once: what the server says is what is judged. Enough connections for the verification.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn connect(address: SocketAddr) -> anyhow::Result<Client> {
+    let builder = Client::builder(format!("http://{address}")).channels(4).retry(RetryPolicy::default());
+    Ok(builder.connect().await?)
+}
+
+fn catalog(scenario: &Scenario, directory: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let section = &scenario.catalog;
+    match section.origin {
+        CatalogOrigin::BuiltIn => Ok(None),
+        CatalogOrigin::File => Ok(section.file.as_ref().map(PathBuf::from)),
+        CatalogOrigin::Generated => {
+            let slots = section.generated_offices * section.service_days;
+            let text =
+                offices::generated(section.generated_offices, section.generated_places.div_ceil(slots));
+            let path = directory.join("catalog.toml");
+            fs::write(&path, text)?;
+            Ok(Some(path))
+        }
+    }
+}
+
+/// An address as people write it: with or without `http://`.
+///
+/// # Errors
+/// When it is none, or leads to another machine and nobody said that it may.
+pub fn address(url: &str, is_owned: bool) -> anyhow::Result<SocketAddr> {
+    let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let not_one = || format!("{url}: an address like http://127.0.0.1:50051 is allowed");
+    let mut addresses = authority.to_socket_addrs().with_context(not_one)?;
+    let address = addresses.next().with_context(not_one)?;
+    if !address.ip().is_loopback() && !is_owned {
+        bail!(
+            "{url}: this is another machine; a load test of a server that is not yours is an attack. \
+             --i-own-this-target says that it is yours"
+        );
+    }
+    Ok(address)
+}
