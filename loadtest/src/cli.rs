@@ -167,6 +167,7 @@ fn start(arguments: RunArguments) -> anyhow::Result<Exit> {
         chaos: arguments.chaos,
         require: arguments.require,
         command: command_line(),
+        keeps_samples: false,
         is_quiet: arguments.quiet,
     };
     let report: Report = run(&order)?;

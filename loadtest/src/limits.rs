@@ -44,8 +44,8 @@ pub const SECONDS_WAITING_MAX: usize = 64;
 pub const VERIFY_CONCURRENT: usize = 128;
 /// Acknowledgements that are asked again after the run, evenly chosen.
 pub const REPEATS_CHECKED_MAX: usize = 5_000;
-/// Findings that are written out in words; the rest are counted.
-pub const FINDINGS_SHOWN_MAX: usize = 12;
+/// Findings of a kind that are written out in words; the rest are counted.
+pub const FINDINGS_OF_A_KIND_SHOWN_MAX: usize = 3;
 /// Offices shown on the final screen.
 pub const OFFICES_SHOWN_MAX: usize = 8;
 /// For a server of its own to say where it listens.

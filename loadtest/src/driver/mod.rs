@@ -63,6 +63,7 @@ impl Drive {
             all.acks.extend(one.acks);
             all.unknown.extend(one.unknown);
             all.cpu_ns += one.cpu_ns;
+            all.samples.extend(one.samples);
             all.sold_out.resize(one.sold_out.len(), 0);
             for (own, other) in all.sold_out.iter_mut().zip(one.sold_out) {
                 *own += other;

@@ -93,6 +93,8 @@ pub struct Shared {
     pub in_flight: Vec<AtomicU64>,
     /// The most there ever were of all threads.
     pub in_flight_max: AtomicU64,
+    /// Every response time is kept: memory grows with the run.
+    pub keeps_samples: bool,
 }
 
 /// What one thread brings home.
@@ -108,6 +110,8 @@ pub struct Driven {
     pub sold_out: Vec<u32>,
     /// CPU time of the thread.
     pub cpu_ns: u64,
+    /// Response times, where they are kept.
+    pub samples: Vec<i64>,
 }
 
 enum Load {
@@ -320,6 +324,9 @@ impl Worker {
     fn time(&mut self, ask: &Ask, sent_us: i64, done_us: i64) {
         let response_us = done_us - ask.at_us;
         record(&mut self.second.response, response_us);
+        if self.shared.keeps_samples {
+            self.driven.samples.push(response_us);
+        }
         record(&mut self.second.service, done_us - sent_us);
         let tally = &mut self.driven.tally;
         if let Some(persona) = ask.kind().persona() {

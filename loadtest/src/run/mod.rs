@@ -64,6 +64,8 @@ pub struct Order {
     pub require: Vec<Requirement>,
     /// For the report.
     pub command: String,
+    /// Every response time is kept, besides the histograms.
+    pub keeps_samples: bool,
     /// Nothing is said on stderr.
     pub is_quiet: bool,
 }
@@ -86,6 +88,14 @@ struct Measured {
 /// # Errors
 /// When the server cannot be started or asked, or the catalogue does not fit.
 pub fn run(order: &Order) -> anyhow::Result<Report> {
+    replay(order).map(|(report, _)| report)
+}
+
+/// Runs, and hands out every response time in microseconds, where the order says that they are kept.
+///
+/// # Errors
+/// As [`run`].
+pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     let scenario = &order.scenario;
     let say = |words: &str| {
         if !order.is_quiet {
@@ -127,6 +137,7 @@ pub fn run(order: &Order) -> anyhow::Result<Report> {
         acknowledged: AtomicU64::new(0),
         in_flight: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         in_flight_max: AtomicU64::new(0),
+        keeps_samples: order.keeps_samples,
     });
     let cpu_before_us = target.pid.and_then(cpu_us);
     let began_us = shared.clock.now_us();
@@ -159,5 +170,5 @@ pub fn run(order: &Order) -> anyhow::Result<Report> {
     };
     let mut report = compose::compose(order, &measured, in_flight_max);
     judgement::judge(order, &measured, &mut report);
-    Ok(report)
+    Ok((report, measured.driven.samples))
 }

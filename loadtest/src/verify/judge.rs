@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use super::evidence::{Evidence, Resolved};
-use crate::{driver::worker::Ack, limits::FINDINGS_SHOWN_MAX};
+use crate::{driver::worker::Ack, limits::FINDINGS_OF_A_KIND_SHOWN_MAX};
 
 /// What is proven, counted by kind, and the first findings in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,8 +54,12 @@ impl Findings {
     }
 
     fn find(&mut self, words: impl FnOnce() -> String) {
-        if self.findings.len() < FINDINGS_SHOWN_MAX {
-            self.findings.push(words());
+        let words = words();
+        // By kind, which stands before the colon: a thousand of one must not hide the only one of another.
+        let kind = words.split_once(':').map_or(&*words, |(kind, _)| kind);
+        let shown = self.findings.iter().filter(|finding| finding.starts_with(kind)).count();
+        if shown < FINDINGS_OF_A_KIND_SHOWN_MAX {
+            self.findings.push(words);
         }
     }
 }
@@ -176,6 +180,11 @@ fn people(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
     let mut holds: HashMap<u32, HashSet<u128>> = HashMap::new();
     for ack in told.acks {
         holds.entry(ack.person).or_default().insert(ack.id);
+    }
+    for (index, got) in &evidence.repeats {
+        if let Some(id) = got {
+            holds.entry(told.acks[*index].person).or_default().insert(*id);
+        }
     }
     let mut numbers = HashSet::new();
     for held in evidence.held.iter().flatten() {

@@ -1,0 +1,48 @@
+//! Scenarios: those that are built in are well-formed, and what is wrong is named with file, line, key and nearest key.
+
+use kuota_loadtest::{
+    plan::Plan,
+    scenario::{FRIDAY, NATIONAL, SMOKE, SOAK, Scenario},
+};
+
+#[test]
+fn what_is_wrong_is_named_with_file_line_key_and_the_nearest_right_key() {
+    let line_of = |text: &str, key: &str| text.lines().position(|line| line.starts_with(key)).unwrap() + 1;
+    for (from, to, key, message) in [
+        ("people = 1000", "peopel = 1000", "peopel", "`peopel` is not known; the nearest is `people`"),
+        ("fast_tau_ms", "fast_tau", "fast_tau", "`fast_tau` is not known; the nearest is `fast_tau_ms`"),
+        ("\"generated\"", "\"generate\"", "origin", "`generate` is not known; the nearest is `generated`"),
+        ("people = 1000", "people = 0", "people", "0: 1 to 5000000 is allowed"),
+        ("people = 1000", "people = \"many\"", "people", "invalid type: string \"many\", expected u64"),
+        ("bot_percent = 40", "bot_percent = 41", "human_percent", "the shares of the four personas make 101"),
+        ("streams = 256", "streams = 257", "streams", "257: 1 to 256 is allowed"),
+        ("attempts_max = 10", "attempts_max = 2", "attempts_max", "2: 3 to 30 is allowed"),
+        ("\"SOLD_OUT\"", "\"SOLDOUT\"", "outcomes", "`SOLDOUT`: GRANTED, REPEATED or a reason"),
+        ("\"generated\"", "\"file\"", "origin", "a catalogue from a file needs the key `file`"),
+        (
+            "time_compression_factor = 10",
+            "time_compression_factor = 0",
+            "time_compression_factor",
+            "0: 1 to 1000",
+        ),
+    ] {
+        let text = SMOKE.replacen(from, to, 1);
+        let error = Scenario::parse("small.toml", &text).unwrap_err().to_string();
+        let expected = format!("small.toml:{}: {key}: {message}", line_of(&text, key));
+        assert!(error.starts_with(&expected), "expected {expected}\n   found {error}");
+    }
+    let missing = Scenario::parse("small.toml", &SMOKE.replace("seed = 1\n", "")).unwrap_err().to_string();
+    assert!(missing.contains("missing field `seed`"), "{missing}");
+}
+
+#[test]
+fn every_scenario_that_is_built_in_can_be_planned() {
+    for (text, name, offices) in [(SMOKE, "smoke", 3), (FRIDAY, "friday", 11), (SOAK, "soak", 11)] {
+        let scenario = Scenario::parse(name, text).unwrap();
+        assert_eq!(scenario.name, name);
+        let (one, other) = (Plan::of(&scenario, offices), Plan::of(&scenario, offices));
+        assert_eq!(one.digest, other.digest);
+        assert!(one.arrivals.is_sorted_by_key(|arrival| arrival.at_us));
+    }
+    assert_eq!(Scenario::parse("national", NATIONAL).unwrap().people.people, 1_000_000);
+}
