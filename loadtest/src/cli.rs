@@ -15,7 +15,7 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-The Friday, in three minutes, on a server of its own (nothing to set up, nothing left behind):
+The Friday, in five minutes, on a server of its own (nothing to set up, nothing left behind):
   kuota-loadtest run                                 20,000 people, 3,550 places of West Kalimantan, T0 and all
   kuota-loadtest run --scenario smoke                the same in seconds
   kuota-loadtest run --require \"response.p99_ms < 500\" --json friday.json --csv friday.csv

@@ -300,16 +300,16 @@ mod tests {
     fn a_friday_ramps_up_steps_and_decays() {
         let plan = plan(FRIDAY);
         let asked = |kind| plan.arrivals.iter().filter(move |arrival| arrival.kind == kind);
-        let bots = asked(Kind::Bot).count() / 3;
+        let bots = asked(Kind::Bot).count() / 2;
         assert!((7_700..8_300).contains(&bots), "{bots}");
-        assert!(asked(Kind::Bot).all(|bot| bot.at_us >= -50_000 && bot.at_us <= 650_000));
+        assert!(asked(Kind::Bot).all(|bot| bot.at_us >= -50_000 && bot.at_us <= 100_000));
         let count = |from: i64, to: i64| {
             plan.arrivals
                 .iter()
                 .filter(|arrival| arrival.kind != Kind::Bot && (from..to).contains(&arrival.at_us))
                 .count()
         };
-        let (early, late) = (count(-60_000_000, -30_000_000), count(-30_000_000, -1_000_000));
+        let (early, late) = (count(-140_000_000, -110_000_000), count(-30_000_000, -1_000_000));
         assert!(late > 2 * early, "the ramp rises: {early}, {late}");
         let (before, after) = (count(-100_000, 0), count(0, 100_000));
         assert!(after > 2 * before && after < 6 * before, "the step: {before}, {after}");
