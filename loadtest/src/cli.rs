@@ -5,11 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    calibrate::{calibrate, null::serve_null},
+    calibrate::{PLAIN, Shape, calibrate, null::serve_null},
     exit::Exit,
     plan::Plan,
     report::{figures::Report, require::Requirement, screen, write},
-    run::{Chaos, Order, run},
+    run::{Chaos, Interrupted, Order, run},
     scenario::{Scenario, ScenarioError},
     target::serve::{ServeArguments, serve},
 };
@@ -130,8 +130,13 @@ pub fn main() -> Exit {
     };
     done.unwrap_or_else(|error| {
         eprintln!("kuota-loadtest: {error:#}");
-        let is_usage = error.is::<ScenarioError>() || error.is::<BadUsage>();
-        if is_usage { Exit::Usage } else { Exit::Fail }
+        if error.is::<ScenarioError>() || error.is::<BadUsage>() {
+            Exit::Usage
+        } else if error.is::<Interrupted>() {
+            Exit::Void
+        } else {
+            Exit::Fail
+        }
     })
 }
 
@@ -155,6 +160,9 @@ fn start(arguments: RunArguments) -> anyhow::Result<Exit> {
     for url in arguments.target.iter().chain(&arguments.admin_target) {
         crate::target::address(url, arguments.i_own_this_target)
             .map_err(|error| BadUsage(format!("{error:#}")))?;
+    }
+    for path in arguments.json.iter().chain(&arguments.csv) {
+        write::probe(path).map_err(|error| BadUsage(format!("{error:#}")))?;
     }
     let order = Order {
         scenario,
@@ -189,7 +197,9 @@ fn command_line() -> String {
 }
 
 fn show_calibration(seconds: u64, json: Option<PathBuf>) -> anyhow::Result<Exit> {
-    let found = calibrate(&std::env::current_exe()?, Duration::from_secs(seconds), true)?;
+    let (threads, connections) = PLAIN;
+    let shape = Shape { threads, connections, duration: Duration::from_secs(seconds) };
+    let found = calibrate(&std::env::current_exe()?, shape, true)?;
     println!(
         "ceiling         {:>10.0} calls/s against a server that does nothing",
         found.ceiling_calls_per_s

@@ -54,5 +54,9 @@ pub const SERVER_START_MAX: Duration = Duration::from_secs(30);
 pub const WAIT_FOR_OPENING_MAX: Duration = Duration::from_secs(900);
 /// How much of the ceiling a run may use: more, and the client may have been the limit.
 pub const CEILING_PERCENT_MAX: u64 = 80;
+/// Niceness of a run's own server: it shares the machine with this client, which must not be what is late.
+pub const SERVER_NICE: u8 = 5;
+/// How much of a core each driving thread may use in any second: more, and it may have been the limit.
+pub const CLIENT_CPU_PERCENT_MAX: f64 = 80.0;
 /// For the quick calibration before a run, a side.
 pub const CALIBRATION_QUICK: Duration = Duration::from_millis(1_500);

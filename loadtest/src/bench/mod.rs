@@ -244,7 +244,7 @@ async fn drive(
 fn own(program: &Path, directory: &Path) -> anyhow::Result<Child> {
     let catalog = directory.join("catalog.toml");
     std::fs::write(&catalog, generated(OFFICES, 1))?;
-    Child::server(program, &directory.join("data"), Some(&catalog))
+    Child::server(program, &directory.join("data"), Some(&catalog), 0)
 }
 
 /// A slot that has no place left.

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hdrhistogram::Histogram;
 use kuota_api::v1::{
@@ -31,9 +32,21 @@ use crate::{
     target::child::Child,
 };
 
-/// Connections and streams against the null server.
-const CONNECTIONS: usize = 32;
-const STREAMS: usize = 32;
+/// How the null server is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Threads, with a share of the connections each.
+    pub threads: usize,
+    /// Connections of all threads together.
+    pub connections: usize,
+    /// For how long, a side.
+    pub duration: Duration,
+}
+
+/// Threads and connections of a calibration for its own sake.
+pub const PLAIN: (usize, usize) = (1, 32);
+/// Calls under way against the null server, on all connections together: enough that neither side waits.
+const IN_FLIGHT: usize = 1_024;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
@@ -67,14 +80,16 @@ pub struct PlainTonic {
 ///
 /// # Errors
 /// When the null server does not start or does not answer.
-pub fn calibrate(program: &Path, duration: Duration, with_plain: bool) -> anyhow::Result<Calibration> {
+pub fn calibrate(program: &Path, shape: Shape, with_plain: bool) -> anyhow::Result<Calibration> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let child = Child::null(program)?;
     let address = child.addresses[0];
-    let throttle = Throttle { address, connections: CONNECTIONS, streams: STREAMS, duration };
+    let Shape { threads, connections, duration } = shape;
+    let streams = (IN_FLIGHT / connections).max(1);
+    let throttle = Throttle { address, connections, streams, duration };
+    let noise = runtime.block_on(noise(duration.min(Duration::from_secs(1))));
+    let own = own(throttle, threads)?;
     runtime.block_on(async {
-        let noise = noise(duration.min(Duration::from_secs(1))).await;
-        let own = own(throttle).await?;
         let cpu = own.cpu_us_per_call();
         let plain_tonic = if with_plain {
             let (calls_per_s, plain) = plain(throttle).await?;
@@ -94,13 +109,39 @@ pub fn calibrate(program: &Path, duration: Duration, with_plain: bool) -> anyhow
     })
 }
 
-async fn own(throttle: Throttle) -> anyhow::Result<Closed> {
+/// This client's own loop, on as many threads as a run has.
+fn own(throttle: Throttle, threads: usize) -> anyhow::Result<Closed> {
+    let share = |index: usize| {
+        let own = throttle.connections / threads + usize::from(index < throttle.connections % threads);
+        Throttle { connections: own, ..throttle }
+    };
+    let drive = |index: usize| -> anyhow::Result<Closed> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(refusals(share(index), u32::try_from(index)?))
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|index| scope.spawn(move || drive(index))).collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let mut all: Option<Closed> = None;
+    for part in parts {
+        let part = part.map_err(|_| anyhow::anyhow!("a calibrating thread panicked"))??;
+        match &mut all {
+            None => all = Some(part),
+            Some(all) => all.add(&part),
+        }
+    }
+    all.context("no thread calibrates")
+}
+
+/// The closed loop of one thread.
+async fn refusals(throttle: Throttle, thread: u32) -> anyhow::Result<Closed> {
     let slot = SlotName {
         office_id: "kanim-pontianak".into(),
         service_date: "2026-11-30".into(),
         lane: Lane::Regular,
     };
-    let letters = Letters::new(&[slot], Identities::new(0, "calibration"));
+    let letters = Letters::new(&[slot], Identities::new(u64::from(thread), "calibration"));
     let (mut desk, mut person) = (Desk::default(), 0);
     let body = || {
         person += 1;

@@ -52,6 +52,17 @@ pub struct Closed {
 }
 
 impl Closed {
+    /// With what another thread did in the same time.
+    pub fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.counted += other.counted;
+        self.wrong = self.wrong.take().or_else(|| other.wrong.clone());
+        self.elapsed = self.elapsed.max(other.elapsed);
+        self.cpu_ns += other.cpu_ns;
+        // The bounds are the same.
+        let _ = self.latency.add(&other.latency);
+    }
+
     /// Calls a second.
     #[must_use]
     pub fn calls_per_s(&self) -> f64 {

@@ -49,8 +49,10 @@ pub struct Counts {
     pub broken: u64,
     /// Calls that ask again, for any reason.
     pub retries: u64,
-    /// Registrations, repeats among them.
+    /// Registrations that were not told before.
     pub granted: u64,
+    /// Registrations that were: a repeat got the first one back.
+    pub repeated: u64,
     /// Looks at what is free.
     pub looked: u64,
     /// Refusals by reason.
@@ -71,6 +73,7 @@ impl Counts {
             (&mut self.broken, other.broken),
             (&mut self.retries, other.retries),
             (&mut self.granted, other.granted),
+            (&mut self.repeated, other.repeated),
             (&mut self.looked, other.looked),
         ] {
             *own += other;
@@ -121,6 +124,8 @@ pub struct Second {
     pub lag: Histogram<u32>,
     /// Calls under way at its end.
     pub in_flight: u64,
+    /// CPU time of the thread in it.
+    pub cpu_ns: u64,
 }
 
 impl Second {
@@ -128,7 +133,7 @@ impl Second {
     #[must_use]
     pub fn new(second: i64) -> Self {
         let (response, service, lag) = (histogram(), histogram(), histogram());
-        Self { second, counts: Counts::default(), response, service, lag, in_flight: 0 }
+        Self { second, counts: Counts::default(), response, service, lag, in_flight: 0, cpu_ns: 0 }
     }
 }
 

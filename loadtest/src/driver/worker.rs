@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, HashSet},
     future::poll_fn,
     io,
     net::SocketAddr,
@@ -130,6 +130,10 @@ struct Worker {
     due: Vec<Ask>,
     second: Second,
     driven: Driven,
+    /// Registrations this thread was told of: a journey stays on one thread, and so do its repeats.
+    told: HashSet<u128>,
+    /// CPU time of this thread when the second began.
+    cpu_ns: u64,
     /// Since when nothing was answered although calls are under way.
     quiet_since_us: i64,
 }
@@ -143,7 +147,7 @@ pub async fn work(index: usize, shared: Arc<Shared>, seconds: SyncSender<Second>
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let (threads, connections) = (size(client.threads), size(client.connections));
     let own = connections / threads + usize::from(index < connections % threads);
-    let timeout_us = i64::try_from(client.timeout_ms * 1_000).unwrap_or(i64::MAX);
+    let timeout_us = shared.scenario.timeout_us();
     let wire = Wire::connect(shared.address, own, size(client.streams), timeout_us).await?;
     let now_us = shared.clock.now_us();
     let mut worker = Worker {
@@ -156,6 +160,8 @@ pub async fn work(index: usize, shared: Arc<Shared>, seconds: SyncSender<Second>
         due: Vec::new(),
         second: Second::new(now_us.div_euclid(1_000_000)),
         driven: Driven { sold_out: vec![0; shared.plan.slots], ..Driven::default() },
+        told: HashSet::new(),
+        cpu_ns: thread_cpu_ns(),
         quiet_since_us: now_us,
         shared,
     };
@@ -274,9 +280,12 @@ impl Worker {
                     now_us,
                 );
             }
+            // Whoever would have made it would have waited for as long as a call may take.
             Err(load) => {
                 self.second.counts.unsent += asks;
+                let timeout_us = self.shared.scenario.timeout_us();
                 for ask in load.asks() {
+                    self.time(ask, now_us, now_us + timeout_us);
                     let took_us = now_us - ask.first_us;
                     self.driven.tally.end_journey(ask.kind().persona(), took_us, false);
                 }
@@ -345,7 +354,7 @@ impl Worker {
         }
         match outcome {
             Some(Outcome::Granted { id, create_time_ms }) => {
-                counts.granted += 1;
+                *(if self.told.insert(id) { &mut counts.granted } else { &mut counts.repeated }) += 1;
                 self.driven.acks.push(Ack {
                     person: ask.person,
                     slot: ask.slot,
@@ -413,6 +422,8 @@ impl Worker {
     fn flush_second(&mut self, next: i64) {
         let mut full = std::mem::replace(&mut self.second, Second::new(next));
         full.in_flight = self.wire.in_flight() as u64;
+        let cpu_ns = thread_cpu_ns();
+        full.cpu_ns = cpu_ns - std::mem::replace(&mut self.cpu_ns, cpu_ns);
         let tally = &mut self.driven.tally;
         tally.counts.add(&full.counts);
         for (own, other) in [

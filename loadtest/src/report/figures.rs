@@ -98,6 +98,8 @@ pub struct Usage {
     pub ceiling_calls_per_s: f64,
     /// Most calls sent in one second.
     pub busiest_second_calls: u64,
+    /// CPU of this client's busiest thread in its busiest second, as a share of a core.
+    pub busiest_second_cpu_percent: f64,
     /// How late this machine wakes a thread that waits, 99th percentile.
     pub noise_p99_ms: f64,
 }
@@ -141,7 +143,7 @@ pub struct Report {
     pub retry_amplification: f64,
     pub in_flight_max: u64,
     pub granted: u64,
-    pub acknowledged: u64,
+    pub repeated: u64,
     pub looked: u64,
     pub refused: BTreeMap<String, u64>,
     pub errors: BTreeMap<String, u64>,

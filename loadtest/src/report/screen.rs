@@ -50,7 +50,11 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         let words: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
         if words.is_empty() { "none".to_owned() } else { words.join(", ") }
     };
-    writeln!(page, "outcomes  granted {}, looked {}", report.granted, report.looked)?;
+    writeln!(
+        page,
+        "outcomes  granted {}, repeated {}, looked {}",
+        report.granted, report.repeated, report.looked
+    )?;
     writeln!(page, "          refused: {}", named(&report.refused))?;
     writeln!(page, "          errors: {}", named(&report.errors))?;
     let found = &report.findings;
@@ -121,8 +125,16 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     let server = usage.server_cpu_us_per_call.map_or("unknown".into(), |us| format!("{us:.1} us"));
     writeln!(
         page,
-        "\nCPU a call: ours {:.1} us, server {server}; our peak memory {:.0} MiB; ceiling {:.0} calls/s; wake-ups late by {:.2} ms (p99)",
-        usage.client_cpu_us_per_call, usage.peak_memory_mib, usage.ceiling_calls_per_s, usage.noise_p99_ms
+        "\nthis client  {:.0} % of a core in its busiest second, {:.1} us of CPU a call, {:.0} MiB at most; ceiling {:.0} calls/s",
+        usage.busiest_second_cpu_percent,
+        usage.client_cpu_us_per_call,
+        usage.peak_memory_mib,
+        usage.ceiling_calls_per_s
+    )?;
+    writeln!(
+        page,
+        "the server   {server} of CPU a call; the machine wakes who waits late by {:.2} ms (p99)",
+        usage.noise_p99_ms
     )?;
     for requirement in &report.requirements {
         let found = requirement.found.map_or("no such figure".into(), |found| format!("{found}"));

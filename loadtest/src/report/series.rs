@@ -18,8 +18,10 @@ pub struct Row {
     pub sent: u64,
     /// Calls answered.
     pub answered: u64,
-    /// Registrations.
+    /// Registrations that were not told before.
     pub granted: u64,
+    /// Repeats that got the first registration back.
+    pub repeated: u64,
     /// Refusals.
     pub refused: u64,
     /// Looks at what is free.
@@ -42,6 +44,8 @@ pub struct Row {
     pub service_p99_ms: f64,
     /// 99th percentile of the client's own lag.
     pub lag_p99_ms: f64,
+    /// CPU of this client's busiest thread, as a share of a core.
+    pub client_cpu_percent: f64,
 }
 
 /// Seconds as they come from threads.
@@ -67,6 +71,7 @@ impl Series {
             Some((threads, mut merged)) => {
                 merged.counts.add(&second.counts);
                 merged.in_flight += second.in_flight;
+                merged.cpu_ns = merged.cpu_ns.max(second.cpu_ns);
                 // The bounds are the same.
                 let _ = merged.response.add(&second.response);
                 let _ = merged.service.add(&second.service);
@@ -92,6 +97,7 @@ impl Series {
             sent: counts.sent,
             answered: counts.answered,
             granted: counts.granted,
+            repeated: counts.repeated,
             refused: counts.refusals(),
             looked: counts.looked,
             errors: counts.failures() + counts.timed_out + counts.broken,
@@ -103,6 +109,8 @@ impl Series {
             response_max_ms: ms(&second.response, 1.0),
             service_p99_ms: ms(&second.service, 0.99),
             lag_p99_ms: ms(&second.lag, 0.99),
+            #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+            client_cpu_percent: second.cpu_ns as f64 / 1e7,
         });
         self.rows.last()
     }

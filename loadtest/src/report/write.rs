@@ -1,11 +1,23 @@
 //! Reports as files: JSON, and the series as CSV.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{File, OpenOptions},
+    path::Path,
+};
 
 use anyhow::Context as _;
 use serde::Serialize;
 
 use super::series::Row;
+
+/// Whether a file can be written: known before a run, not after it. What is in it stays.
+///
+/// # Errors
+/// When it cannot.
+pub fn probe(path: &Path) -> anyhow::Result<()> {
+    OpenOptions::new().append(true).create(true).open(path).with_context(|| path.display().to_string())?;
+    Ok(())
+}
 
 /// Writes JSON.
 ///

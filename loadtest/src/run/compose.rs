@@ -27,7 +27,6 @@ pub(super) fn compose(order: &Order, measured: &Measured, in_flight_max: u64) ->
     let (scenario, ground) = (&shared.scenario, &target.ground);
     let t0_ms = wall_ms(ground.t0);
     let first_grant_ms = driven.acks.iter().map(|ack| ack.create_time_ms).min();
-    let ids: HashSet<u128> = driven.acks.iter().map(|ack| ack.id).collect();
     let journeys = counts.offered.saturating_sub(counts.retries + counts.looked).max(1);
     let busiest = series.iter().map(|row| row.sent).max().unwrap_or(0);
     let places = proof.evidence.slots.values().map(|facts| u64::from(facts.capacity)).sum();
@@ -56,7 +55,7 @@ pub(super) fn compose(order: &Order, measured: &Measured, in_flight_max: u64) ->
         retry_amplification: float(journeys + counts.retries) / float(journeys),
         in_flight_max,
         granted: counts.granted,
-        acknowledged: ids.len() as u64,
+        repeated: counts.repeated,
         looked: counts.looked,
         refused: refused(counts),
         errors: errors(counts),
@@ -74,6 +73,7 @@ pub(super) fn compose(order: &Order, measured: &Measured, in_flight_max: u64) ->
             peak_memory_mib: float(peak_memory_kib()) / 1_024.0,
             ceiling_calls_per_s: calibration.ceiling_calls_per_s,
             busiest_second_calls: busiest,
+            busiest_second_cpu_percent: series.iter().map(|row| row.client_cpu_percent).fold(0.0, f64::max),
             noise_p99_ms: calibration.noise_p99_ms,
         },
         personas: personas(measured),

@@ -3,7 +3,7 @@
 use super::{Measured, Order};
 use crate::{
     exit::Verdict,
-    limits::CEILING_PERCENT_MAX,
+    limits::{CEILING_PERCENT_MAX, CLIENT_CPU_PERCENT_MAX},
     report::figures::{Report, RequirementFigure},
 };
 
@@ -21,7 +21,7 @@ const NEVER: [&str; 7] = [
 /// Decides: what is proven wrong comes before what proves nothing, and that before thresholds.
 pub(super) fn judge(order: &Order, measured: &Measured, report: &mut Report) {
     let wrong = wrong(order, measured, report);
-    let void = void(measured, report);
+    let void = void(order, measured, report);
     let missed = missed(order, report);
     let (verdict, reasons) = if !wrong.is_empty() {
         (Verdict::Fail, [wrong, void, missed].concat())
@@ -61,7 +61,7 @@ fn wrong(order: &Order, measured: &Measured, report: &Report) -> Vec<String> {
     reasons
 }
 
-fn void(measured: &Measured, report: &Report) -> Vec<String> {
+fn void(order: &Order, measured: &Measured, report: &Report) -> Vec<String> {
     let mut reasons = Vec::new();
     let bounds = &measured.shared.scenario.bounds;
     #[expect(clippy::cast_precision_loss, reason = "a bound of a minute at most")]
@@ -76,16 +76,23 @@ fn void(measured: &Measured, report: &Report) -> Vec<String> {
         report.usage.busiest_second_calls as f64,
         report.usage.ceiling_calls_per_s * CEILING_PERCENT_MAX as f64 / 100.0,
     );
-    if busiest > allowed {
+    // The ceiling is one of single asks; for batches there is the client's CPU.
+    if order.scenario.client.batch_asks == 1 && busiest > allowed {
         reasons.push(format!(
             "void: the busiest second had {busiest:.0} calls; the client's ceiling is {:.0}, and {CEILING_PERCENT_MAX} % of it are allowed",
             report.usage.ceiling_calls_per_s
         ));
     }
+    let cpu = report.usage.busiest_second_cpu_percent;
+    if cpu > CLIENT_CPU_PERCENT_MAX {
+        reasons.push(format!(
+            "void: this client took {cpu:.0} % of a core in its busiest second; {CLIENT_CPU_PERCENT_MAX} % are allowed"
+        ));
+    }
     for outcome in &measured.shared.scenario.expect.outcomes {
         let count = match outcome.as_str() {
             "GRANTED" => report.granted,
-            "REPEATED" => report.findings.repeats_acknowledged,
+            "REPEATED" => report.repeated,
             // On days that were open before, nobody can be too early.
             "NOT_OPEN_YET" if measured.target.ground.was_open => 1,
             reason => report.refused.get(reason).copied().unwrap_or(0),

@@ -8,18 +8,19 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use crate::{
-    calibrate::{Calibration, calibrate},
+    calibrate::{Calibration, Shape, calibrate},
     driver::{
         Drive,
         clock::RunClock,
         letter::Letters,
         worker::{Driven, Shared},
     },
+    exit::Exit,
     limits::CALIBRATION_QUICK,
     plan::{Plan, identity::Identities},
     report::{
@@ -40,6 +41,11 @@ pub enum Chaos {
     /// It stands still for a second.
     Stall,
 }
+
+/// Somebody pressed Ctrl-C.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("interrupted: nothing was verified, and nothing is left behind")]
+pub struct Interrupted;
 
 /// What a run is to do.
 #[derive(Clone, Debug)]
@@ -91,6 +97,21 @@ pub fn run(order: &Order) -> anyhow::Result<Report> {
     replay(order).map(|(report, _)| report)
 }
 
+/// A flag that Ctrl-C raises. A second one ends the process at once.
+fn interrupted(runtime: &tokio::runtime::Runtime) -> Arc<AtomicBool> {
+    let raised = Arc::new(AtomicBool::new(false));
+    let flag = raised.clone();
+    runtime.spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            // Relaxed: it carries nothing else.
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Void.code().into());
+            }
+        }
+    });
+    raised
+}
+
 /// Runs, and hands out every response time in microseconds, where the order says that they are kept.
 ///
 /// # Errors
@@ -107,7 +128,12 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
         "--chaos is for a server of the run's own: leave --target out"
     );
     say("calibrating: this client against a server that does nothing");
-    let calibration = calibrate(&order.program, CALIBRATION_QUICK, false)?;
+    let shape = Shape {
+        threads: usize::try_from(scenario.client.threads)?,
+        connections: usize::try_from(scenario.client.connections)?,
+        duration: CALIBRATION_QUICK,
+    };
+    let calibration = calibrate(&order.program, shape, false)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut target = match &order.target {
         None => runtime.block_on(Target::own(scenario, &order.program))?,
@@ -142,7 +168,7 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     let cpu_before_us = target.pid.and_then(cpu_us);
     let began_us = shared.clock.now_us();
     let drive = Drive::start(&shared)?;
-    let mut watch = watch::Watch::new(order, &shared);
+    let mut watch = watch::Watch::new(order, &shared, interrupted(&runtime));
     let mut series = Series::of(threads);
     watch.follow(&drive, &mut series, &mut target)?;
     let driven = drive.join()?;

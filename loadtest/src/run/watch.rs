@@ -2,11 +2,15 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    sync::{Arc, atomic::Ordering, mpsc::RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::RecvTimeoutError,
+    },
     time::Duration,
 };
 
-use super::{Chaos, Order};
+use super::{Chaos, Interrupted, Order};
 use crate::{
     driver::{Drive, worker::Shared},
     plan::{CHAOS, random::Random},
@@ -29,12 +33,20 @@ pub(super) struct Watch<'a> {
     struck: Option<String>,
     is_quiet: bool,
     is_terminal: bool,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(order: &Order, shared: &'a Arc<Shared>) -> Self {
-        let is_terminal = std::io::stderr().is_terminal();
-        Self { shared, chaos: order.chaos, after: None, struck: None, is_quiet: order.is_quiet, is_terminal }
+    pub(super) fn new(order: &Order, shared: &'a Arc<Shared>, interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            shared,
+            chaos: order.chaos,
+            after: None,
+            struck: None,
+            is_quiet: order.is_quiet,
+            is_terminal: std::io::stderr().is_terminal(),
+            interrupted,
+        }
     }
 
     /// What chaos did.
@@ -60,6 +72,10 @@ impl<'a> Watch<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.strike(target)?;
+            // Relaxed: it carries nothing else.
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Err(Interrupted.into());
+            }
         }
         if self.is_terminal && !self.is_quiet {
             eprintln!();

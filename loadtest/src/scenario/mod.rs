@@ -248,6 +248,12 @@ impl Scenario {
         modelled_ms.saturating_mul(1_000) / self.time_compression_factor
     }
 
+    /// How long a call may take, in microseconds.
+    #[must_use]
+    pub fn timeout_us(&self) -> i64 {
+        i64::try_from(self.client.timeout_ms.saturating_mul(1_000)).unwrap_or(i64::MAX)
+    }
+
     /// Calls that may be under way at once.
     #[must_use]
     pub fn in_flight_cap(&self) -> u64 {

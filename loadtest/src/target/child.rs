@@ -25,12 +25,13 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts a server on a data directory, with a catalogue from a file or the one built in.
+    /// Starts a server on a data directory, with a catalogue from a file or the one built in, and so much niceness.
     ///
     /// # Errors
     /// When it does not say where it listens.
-    pub fn server(program: &Path, data: &Path, catalog: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn server(program: &Path, data: &Path, catalog: Option<&Path>, nice: u8) -> anyhow::Result<Self> {
         let mut arguments: Vec<OsString> = vec!["serve".into(), "--data".into(), data.into()];
+        arguments.extend(["--nice".into(), nice.to_string().into()]);
         if let Some(catalog) = catalog {
             arguments.extend(["--catalog".into(), catalog.into()]);
         }

@@ -17,7 +17,10 @@ use kuota_client::{Admin, Client, RetryPolicy};
 use tempfile::TempDir;
 
 use self::{child::Child, ground::Ground};
-use crate::scenario::{CatalogOrigin, Scenario};
+use crate::{
+    limits::SERVER_NICE,
+    scenario::{CatalogOrigin, Scenario},
+};
 
 /// A server and everything known of it.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Target {
     pub async fn own(scenario: &Scenario, program: &Path) -> anyhow::Result<Self> {
         let data = tempfile::Builder::new().prefix("kuota-loadtest-").tempdir()?;
         let catalog = catalog(scenario, data.path())?;
-        let child = Child::server(program, &data.path().join("data"), catalog.as_deref())?;
+        let child = Child::server(program, &data.path().join("data"), catalog.as_deref(), SERVER_NICE)?;
         let [address, admin] = child.addresses[..] else { bail!("the server named one address") };
         let client = connect(address).await?;
         let admin = Admin::connect(&format!("http://{admin}")).await?;

@@ -26,6 +26,9 @@ pub struct ServeArguments {
     /// gRPC address for operators.
     #[arg(long, default_value = "127.0.0.1:0")]
     admin_listen: SocketAddr,
+    /// Lower priority than others: added to the niceness of this process.
+    #[arg(long, default_value_t = 0)]
+    nice: i32,
 }
 
 /// Serves until standard input ends: a child never outlives its parent.
@@ -33,7 +36,8 @@ pub struct ServeArguments {
 /// # Errors
 /// When the server does not start.
 pub fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
-    let ServeArguments { data, catalog, listen, admin_listen } = arguments;
+    let ServeArguments { data, catalog, listen, admin_listen, nice } = arguments;
+    rustix::process::nice(nice)?;
     let settings = Settings {
         catalog: catalog.map_or_else(CatalogSource::built_in, CatalogSource::File),
         listen,
