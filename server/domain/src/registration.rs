@@ -1,5 +1,9 @@
 //! A granted place and the ask that led to it.
 
+use std::{fmt, ops::Deref};
+
+use compact_str::CompactString;
+
 use crate::{
     code::BookingCode,
     ids::{ContentHash, RegistrationId, RequestKey, TrancheNumber},
@@ -15,8 +19,54 @@ pub struct Applicant {
     pub key: ApplicantKey,
     /// Last four digits of the NIK.
     pub last_four: u16,
-    /// The caller's own reference.
-    pub reference: Box<str>,
+    /// The caller's own reference. Most are short and stand in place.
+    pub reference: CompactString,
+}
+
+/// Who comes together: 1 to 5 applicants. Most come alone and stand in place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Party(Members);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Members {
+    One([Applicant; 1]),
+    Several(Box<[Applicant]>),
+}
+
+impl Deref for Party {
+    type Target = [Applicant];
+
+    fn deref(&self) -> &[Applicant] {
+        match &self.0 {
+            Members::One(one) => one,
+            Members::Several(several) => several,
+        }
+    }
+}
+
+impl FromIterator<Applicant> for Party {
+    fn from_iter<I: IntoIterator<Item = Applicant>>(applicants: I) -> Self {
+        let mut applicants = applicants.into_iter();
+        Self(match (applicants.next(), applicants.next()) {
+            (Some(one), None) => Members::One([one]),
+            (first, second) => Members::Several(first.into_iter().chain(second).chain(applicants).collect()),
+        })
+    }
+}
+
+impl<'a> IntoIterator for &'a Party {
+    type Item = &'a Applicant;
+    type IntoIter = std::slice::Iter<'a, Applicant>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
 }
 
 /// A well-formed wish for places. Identity and randomness are given to the ledger, never taken by it.
@@ -30,8 +80,8 @@ pub struct Ask {
     pub content: ContentHash,
     /// Where and when.
     pub slot: SlotKey,
-    /// The party: 1 to 5.
-    pub applicants: Box<[Applicant]>,
+    /// The party.
+    pub applicants: Party,
     /// Randomness for the booking code.
     pub code_seed: u64,
 }
@@ -73,7 +123,7 @@ pub struct Registration {
     /// What the person reads out.
     pub code: BookingCode,
     /// The party.
-    pub applicants: Box<[Applicant]>,
+    pub applicants: Party,
     /// When it was granted.
     pub created: UnixMillis,
     /// When it last changed.

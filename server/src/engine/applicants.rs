@@ -5,21 +5,38 @@ use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
 use kuota_domain::{
-    ids::RegistrationId,
     nik::ApplicantKey,
     registration::{Applicant, Registration},
 };
 
-#[derive(Debug, Default)]
+use super::shelf::Shelf;
+
+#[derive(Debug)]
 pub(super) struct Applicants {
-    live: DashMap<ApplicantKey, RegistrationId>,
+    live: Shelf<ApplicantKey, Living>,
     asking: Arc<DashMap<ApplicantKey, ()>>,
+}
+
+/// One of a party with a live registration.
+#[derive(Clone, Debug)]
+struct Living {
+    registration: Arc<Registration>,
+    at: usize,
+}
+
+impl Default for Applicants {
+    fn default() -> Self {
+        Self {
+            live: Shelf::new(|living| living.registration.applicants[living.at].key),
+            asking: Arc::default(),
+        }
+    }
 }
 
 impl Applicants {
     /// The first of a party with a live registration.
     pub(super) fn first_live(&self, party: &[Applicant]) -> Option<usize> {
-        party.iter().position(|applicant| self.live.contains_key(&applicant.key))
+        party.iter().position(|applicant| self.live.contains(&applicant.key))
     }
 
     /// Notes that a party has an ask on its way.
@@ -38,15 +55,15 @@ impl Applicants {
         Asking { taken, alone, asking: self.asking.clone() }
     }
 
-    pub(super) fn lives(&self, registration: &Registration) {
-        for applicant in &registration.applicants {
-            self.live.insert(applicant.key, registration.id);
+    pub(super) fn lives(&self, registration: &Arc<Registration>) {
+        for at in 0..registration.applicants.len() {
+            self.live.put(Living { registration: registration.clone(), at });
         }
     }
 
     pub(super) fn ends(&self, registration: &Registration) {
         for applicant in &registration.applicants {
-            self.live.remove_if(&applicant.key, |_, id| *id == registration.id);
+            self.live.remove_if(&applicant.key, |living| living.registration.id == registration.id);
         }
     }
 

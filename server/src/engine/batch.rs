@@ -1,7 +1,6 @@
 //! Orders for the ledger, and what becomes of them together: decisions that go to the log as one batch.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use hashbrown::HashSet;
 use kuota_domain::{
     calendar::ServiceDay,
     event::Event,
@@ -149,7 +149,10 @@ pub(super) enum Publication {
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     pub(super) publications: Vec<Publication>,
-    pub(super) touched: HashMap<SlotKey, Figures>,
+    /// Slots whose figures it changes,
+    pub(super) touched: HashSet<SlotKey>,
+    /// and the figures as they stand after it: the ledger itself runs ahead by the time they are published.
+    pub(super) figures: Vec<(SlotKey, Figures)>,
     pub(super) replies: Vec<Reply>,
     /// Offices, rules or holidays changed.
     pub(super) catalog_changed: bool,

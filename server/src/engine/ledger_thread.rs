@@ -1,20 +1,17 @@
 //! The ledger's thread: decides what has queued up, sends it to the log as one batch, and publishes it once the log
 //! has it. While one batch syncs, the next is decided: group commit without a timer.
 
-use std::{
-    collections::{HashMap, HashSet},
-    mem,
-    sync::Arc,
-    time::Duration,
-};
+use std::{mem, sync::Arc, time::Duration};
 
 use crossbeam_channel::{Receiver, Select, never};
+use hashbrown::{HashMap, HashSet};
 use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Change, Event},
     gate::Keeper,
     ledger::{Command, Decision, Ledger, Rejection},
     limits::DUE_EVENTS_PER_BATCH_MAX,
+    registration::Registration,
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -22,12 +19,13 @@ use tokio::sync::watch as signal;
 use tracing::{debug, error, info};
 
 use super::{
-    Failure, Fatal,
+    Failure, Fatal, Granted,
     batch::{Asked, Batch, Entrant, Order, Publication, Reply, Verdict},
     directory::OfficesView,
-    log_thread::{LogThread, Sealed},
+    log_thread::{Appended, LogThread, Sealed},
     operate::OperatorView,
     read_model::ReadModel,
+    requests::Waiters,
 };
 use crate::{
     clock::{Clock, STEP_BACK_MAX_MS},
@@ -57,6 +55,10 @@ pub(super) struct LedgerThread {
     pub(super) now: UnixMillis,
     pub(super) current: Batch,
     sealed: Option<Batch>,
+    /// An empty one with room: batches take turns in three, so that their memory stays warm.
+    pub(super) spare: Batch,
+    /// Empty, with room: who is answered once a batch is visible.
+    pub(super) published: Vec<(Waiters, Granted)>,
     /// The catalogue as the state has it; `None`: not made since it changed.
     pub(super) catalog: Option<Arc<Catalog>>,
     pub(super) log_full_until: Option<UnixMillis>,
@@ -84,6 +86,8 @@ impl LedgerThread {
             now,
             current: Batch::default(),
             sealed: None,
+            spare: Batch::default(),
+            published: Vec::new(),
             catalog: None,
             log_full_until: None,
             drifting: false,
@@ -113,7 +117,7 @@ impl LedgerThread {
         operators: &Receiver<Order>,
         log: &LogThread,
     ) -> Result<(), Fatal> {
-        let (no_orders, no_results) = (never::<Order>(), never::<Result<(), AppendError>>());
+        let (no_orders, no_results) = (never::<Order>(), never::<Appended>());
         let mut open = true;
         while open || !self.current.is_empty() || self.sealed.is_some() {
             let has_room = open
@@ -137,8 +141,12 @@ impl LedgerThread {
                     Err(_) => open = !orders.is_empty(),
                 },
                 Ok(operation) if operation.index() == result_ready => {
-                    let gone = || AppendError::Broken("the log's thread is gone".into());
-                    let result = operation.recv(results_now).unwrap_or_else(|_| Err(gone()));
+                    let gone = || Appended {
+                        result: Err(AppendError::Broken("the log's thread is gone".into())),
+                        emptied: Vec::new(),
+                    };
+                    let Appended { result, emptied } = operation.recv(results_now).unwrap_or_else(|_| gone());
+                    self.spare.events = emptied;
                     self.finish(result)?;
                 }
                 Ok(_) | Err(_) => self.take_due(),
@@ -265,11 +273,18 @@ impl LedgerThread {
             Ok(Decision::Repeat(registration)) => (Ok(registration), false),
             Err(rejection) => (Err(rejection), false),
             Ok(Decision::Change(event)) => {
-                let id = event.change.registration();
+                let change = event.change.clone();
                 self.apply(event);
-                let changed = id.and_then(|id| self.ledger.registration(id)).cloned();
-                (changed.ok_or(Rejection::NotFound), true)
+                (self.changed(&change).ok_or(Rejection::NotFound), true)
             }
+        }
+    }
+
+    /// The registration that a change made or altered, as it is now.
+    fn changed(&self, change: &Change) -> Option<Arc<Registration>> {
+        match change {
+            Change::Granted(registration) => Some(registration.clone()),
+            _ => self.ledger.registration(change.registration()?).cloned(),
         }
     }
 
@@ -277,14 +292,12 @@ impl LedgerThread {
     pub(super) fn apply(&mut self, event: Event) {
         match &event.change {
             Change::DayClosed { office, day, .. } => {
-                let ids = self.ledger.registrations_of(*office, *day);
-                let ended = ids.iter().filter_map(|id| self.ledger.registration(*id)).cloned();
+                let ended = self.ledger.registrations_of(*office, *day).cloned();
                 self.current.publications.extend(ended.map(Publication::Ended));
             }
             Change::DayForgotten { office, day } => {
-                self.current.touched.retain(|slot, _| (slot.office, slot.day) != (*office, *day));
-                let ids = self.ledger.registrations_of(*office, *day);
-                let forgotten = ids.iter().filter_map(|id| self.ledger.registration(*id)).cloned();
+                self.current.touched.retain(|slot| (slot.office, slot.day) != (*office, *day));
+                let forgotten = self.ledger.registrations_of(*office, *day).cloned();
                 self.current.publications.extend(forgotten.map(Publication::Forgotten));
                 self.current.publications.push(Publication::DayDropped(*office, *day));
             }
@@ -316,35 +329,34 @@ impl LedgerThread {
         }
         if let Change::Paused(scope) | Change::Resumed(scope) = &event.change {
             let held = self.ledger.slots().filter(|slot| scope.covers(*slot));
-            let figures = held.filter_map(|slot| Some((slot, self.ledger.figures(slot)?)));
-            self.current.touched.extend(figures);
+            self.current.touched.extend(held);
         } else if let Some(slot) = event.change.slot() {
-            let figures = self.ledger.figures(slot);
-            self.current.touched.extend(figures.map(|figures| (slot, figures)));
+            self.current.touched.insert(slot);
         }
-        let changed = event.change.registration();
-        let changed = changed.and_then(|id| self.ledger.registration(id)).cloned();
-        self.current.publications.extend(changed.map(Publication::Registration));
+        let changed = self.changed(&event.change).map(Publication::Registration);
+        self.current.publications.extend(changed);
         self.current.events.push(event);
     }
 
     /// Sends the current batch to the log; one that changes nothing needs no log.
     fn seal(&mut self, log: &LogThread) -> bool {
         self.ledger.seal();
-        let mut batch = mem::take(&mut self.current);
+        let mut batch = mem::replace(&mut self.current, mem::take(&mut self.spare));
         self.take_views(&mut batch);
         if batch.events.is_empty() {
             self.ledger.commit();
             self.publish(batch);
             return true;
         }
-        let sealed = Sealed { events: mem::take(&mut batch.events).into(), now: self.now };
+        let sealed = Sealed { events: mem::take(&mut batch.events), now: self.now };
         self.sealed = Some(batch);
         log.batches.send(sealed).is_ok()
     }
 
     /// What operators and calls will see, before the state runs on.
     fn take_views(&mut self, batch: &mut Batch) {
+        let figures = |slot| Some((slot, self.ledger.figures(slot)?));
+        batch.figures = batch.touched.drain().filter_map(figures).collect();
         if batch.catalog_changed {
             batch.offices = Some(OfficesView::of(&self.ledger));
         }

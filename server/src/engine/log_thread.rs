@@ -57,15 +57,23 @@ impl LogWriter {
 /// A batch on its way to the log.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    pub(super) events: Arc<[Event]>,
+    pub(super) events: Vec<Event>,
     pub(super) now: UnixMillis,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct Appended {
+    pub(super) result: Result<(), AppendError>,
+    /// What held the events, empty: the next batch goes into it.
+    pub(super) emptied: Vec<Event>,
 }
 
 /// The ledger's end of the log's thread. Dropping it ends the thread after its last batch.
 #[derive(Debug)]
 pub(super) struct LogThread {
     pub(super) batches: Sender<Sealed>,
-    pub(super) results: Receiver<Result<(), AppendError>>,
+    pub(super) results: Receiver<Appended>,
     pub(super) thread: JoinHandle<()>,
 }
 
@@ -73,9 +81,10 @@ pub(super) fn spawn(mut writer: LogWriter) -> std::io::Result<LogThread> {
     let (batches, incoming) = bounded::<Sealed>(1);
     let (outgoing, results) = bounded(1);
     let thread = thread::Builder::new().name("kuota-log".into()).spawn(move || {
-        for batch in incoming {
-            let result = writer.append(&batch.events, batch.now);
-            if outgoing.send(result).is_err() {
+        for Sealed { mut events, now } in incoming {
+            let result = writer.append(&events, now);
+            events.clear();
+            if outgoing.send(Appended { result, emptied: events }).is_err() {
                 return;
             }
         }

@@ -4,6 +4,7 @@ mod answer;
 mod applicants;
 mod batch;
 mod boot;
+mod caller;
 mod directory;
 mod history;
 mod ledger_thread;
@@ -13,6 +14,7 @@ mod publish;
 mod read_model;
 mod register;
 mod requests;
+mod shelf;
 mod watch;
 
 use std::{

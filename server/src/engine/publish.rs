@@ -1,7 +1,8 @@
 //! Making a committed batch visible. Order: registrations, request map, slot words (Release), answers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{mem, sync::Arc};
 
+use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
     gate::{Figures, SlotGate},
@@ -36,10 +37,10 @@ impl LedgerThread {
         self.publish_figures(figures, &HashMap::new());
     }
 
-    pub(super) fn publish(&mut self, batch: Batch) {
-        let mut waiters = Vec::new();
+    pub(super) fn publish(&mut self, mut batch: Batch) {
+        let mut waiters = mem::take(&mut self.published);
         let mut dropped_days = Vec::new();
-        for publication in batch.publications {
+        for publication in batch.publications.drain(..) {
             match publication {
                 Publication::Registration(registration) => {
                     self.read.put(&registration);
@@ -56,12 +57,12 @@ impl LedgerThread {
             }
         }
         self.publish_dropped(&dropped_days);
-        self.publish_catalog(batch.offices, batch.view);
+        self.publish_catalog(batch.offices.take(), batch.view.take());
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
         let mut spent: HashMap<SlotKey, u32> = HashMap::new();
         let (mut cancels, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut answers = Vec::with_capacity(batch.replies.len());
-        for reply in batch.replies {
+        let mut answers = Vec::new();
+        for reply in batch.replies.drain(..) {
             match reply {
                 Reply::Ask(Asked { request, slot, places, verdict, is_new, pass, asking }) => {
                     if is_new {
@@ -80,10 +81,9 @@ impl LedgerThread {
                 Reply::Flush(answer) => flushes.push(answer),
             }
         }
-        let figures = batch.touched;
-        self.publish_figures(figures, &spent);
+        self.publish_figures(mem::take(&mut batch.figures), &spent);
         self.settle();
-        for (waiting, granted) in waiters {
+        for (waiting, granted) in waiters.drain(..) {
             self.metrics.published(&granted.registration);
             waiting.answer(&Ok(granted));
         }
@@ -99,6 +99,16 @@ impl LedgerThread {
         }
         for answer in flushes {
             let _ = answer.send(());
+        }
+        self.published = waiters;
+        self.keep(batch);
+    }
+
+    /// Keeps what a batch took up for the next one.
+    fn keep(&mut self, batch: Batch) {
+        let Batch { publications, replies, .. } = batch;
+        if self.spare.replies.capacity() == 0 {
+            (self.spare.publications, self.spare.replies) = (publications, replies);
         }
     }
 
@@ -149,9 +159,9 @@ impl LedgerThread {
         }
     }
 
-    fn publish_figures(&mut self, figures: HashMap<SlotKey, Figures>, spent: &HashMap<SlotKey, u32>) {
+    fn publish_figures(&mut self, figures: Vec<(SlotKey, Figures)>, spent: &HashMap<SlotKey, u32>) {
         let mut directory = None;
-        let touched: Vec<SlotKey> = figures.keys().copied().collect();
+        let touched: Vec<SlotKey> = figures.iter().map(|(slot, _)| *slot).collect();
         for (slot, figures) in figures {
             let spent = spent.get(&slot).copied().unwrap_or(0);
             if let Some(keeper) = self.keepers.get_mut(&slot) {

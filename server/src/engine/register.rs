@@ -3,15 +3,17 @@
 //! A call goes: slot word, request map, applicants, claim, ledger. The slot's word is read (Acquire) before the
 //! request map, so that whoever finds the slot sold out also finds the registration that a repeat asks for.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
+use compact_str::CompactString;
+use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
     gate::{Pass, SlotGate},
     ids::{CallerNumber, ContentHash, RegistrationId, RequestKey},
     nik::Nik,
     refusal::Refusal,
-    registration::{Applicant, Ask},
+    registration::{Applicant, Ask, Party},
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
@@ -23,6 +25,7 @@ use super::{
     Answer, Durability, Engine, Failure, Granted,
     applicants::Asking,
     batch::{Crowd, Entrant, Order},
+    caller::{Caller, Sitting},
     requests::Found,
 };
 use crate::limits::BATCHED_ASKS_WAITING_MAX;
@@ -41,7 +44,7 @@ pub struct Wish {
     /// The lane.
     pub lane: Lane,
     /// The party, with the caller's references. The NIKs are wiped when the call leaves here (INV-10).
-    pub party: Vec<(Nik, Box<str>)>,
+    pub party: Vec<(Nik, CompactString)>,
     /// How safe the answer must be.
     pub durability: Durability,
 }
@@ -52,41 +55,65 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn register(&self, wish: Wish) -> Answer {
-        let reached = match self.prepare(wish) {
-            Ok(Reached::Ready(ready)) => self.hand_over(*ready),
+        let mut receiver = None;
+        let caller = || {
+            let (answer, told) = oneshot::channel();
+            receiver = Some(told);
+            Caller::Alone(answer)
+        };
+        let reached = match self.prepare(wish, caller) {
+            Ok(Reached::Ready(ready)) => {
+                self.hand_over(*ready);
+                Ok(Reached::Waiting)
+            }
             reached => reached,
         };
-        self.outcome(reached).await
+        let answer = match reached.and_then(Reached::answer) {
+            Ok(Some(granted)) => Ok(granted),
+            Ok(None) => match receiver {
+                Some(told) => told.await.unwrap_or(Err(Failure::OutcomeUnknown)),
+                None => Err(Failure::Internal),
+            },
+            Err(failure) => Err(failure),
+        };
+        self.count(&answer);
+        answer
     }
 
     /// Asks for many places at once; the answers come in the order of the wishes. Not atomic: each wish is decided by
     /// itself. One claim a slot, and one message to the ledger.
     pub async fn register_batch(&self, wishes: Vec<Wish>) -> Vec<Answer> {
-        let reached: Vec<_> = wishes.into_iter().map(|wish| self.prepare(wish)).collect();
-        let reached = self.hand_over_all(reached);
-        let mut answers = Vec::with_capacity(reached.len());
-        for reached in reached {
-            answers.push(self.outcome(reached).await);
+        let sitting = Sitting::of(wishes.len());
+        let mut ready = Vec::with_capacity(wishes.len());
+        let mut at_once = Vec::with_capacity(wishes.len());
+        for (at, wish) in wishes.into_iter().enumerate() {
+            let reached = match self.prepare(wish, || sitting.seat(at)) {
+                Ok(Reached::Ready(one)) => {
+                    ready.push(*one);
+                    Ok(Reached::Waiting)
+                }
+                reached => reached,
+            };
+            at_once.push(reached.and_then(Reached::answer).transpose());
         }
-        answers
+        self.hand_over_all(ready);
+        let told = sitting.all().await;
+        let answers = at_once.into_iter().zip(told).map(|(at_once, told)| {
+            let answer = at_once.or(told).unwrap_or(Err(Failure::OutcomeUnknown));
+            self.count(&answer);
+            answer
+        });
+        answers.collect()
     }
 
-    async fn outcome(&self, reached: Result<Reached, Failure>) -> Answer {
-        let answer = match reached {
-            Ok(Reached::Answer(granted)) => Ok(granted),
-            Ok(Reached::Waiting(receiver)) => receiver.await.unwrap_or(Err(Failure::OutcomeUnknown)),
-            // Whoever is ready was handed over before.
-            Ok(Reached::Ready(_)) => Err(Failure::Stopping),
-            Err(failure) => Err(failure),
-        };
-        if let Err(Failure::Refused(refusal)) = &answer {
+    fn count(&self, answer: &Answer) {
+        if let Err(Failure::Refused(refusal)) = answer {
             self.metrics.refused(refusal);
         }
-        answer
     }
 
     /// Everything of a registration that needs neither permits nor waiting.
-    fn prepare(&self, wish: Wish) -> Result<Reached, Failure> {
+    fn prepare(&self, wish: Wish, caller: impl FnOnce() -> Caller) -> Result<Reached, Failure> {
         let now = self.clock.now();
         let directory = self.read.directory.load();
         let Some((office, entry)) = directory.find(&wish.office) else {
@@ -105,22 +132,23 @@ impl Engine {
             Some(gate) => gate.figures().refuse(places, now),
             None => Some(directory.why_unscheduled(entry, slot, now)),
         };
-        if refusal.is_none() || self.read.requests.knows(key) {
-            let (party, content) = self.identify(slot, wish.party);
-            match self.read.requests.join(key, content, wish.durability) {
-                Found::Vacant(_) => {}
+        if let (None, Some(gate)) = (&refusal, gate) {
+            let (applicants, content) = self.identify(slot, wish.party);
+            let ask = Ask {
+                registration: self.new_registration_id(now),
+                request: key,
+                content,
+                slot,
+                applicants,
+                code_seed: Uuid::new_v4().as_u64_pair().0,
+            };
+            return self.enter(gate, ask, (wish.durability, caller), now);
+        }
+        if self.read.requests.knows(key) {
+            let (_, content) = self.identify(slot, wish.party);
+            match self.read.requests.join(key, content, (wish.durability, caller)) {
+                Found::Vacant => {}
                 found => return found.reached(),
-            }
-            if let (None, Some(gate)) = (&refusal, gate) {
-                let ask = Ask {
-                    registration: self.new_registration_id(now),
-                    request: key,
-                    content,
-                    slot,
-                    applicants: party,
-                    code_seed: Uuid::new_v4().as_u64_pair().0,
-                };
-                return self.enter(gate, ask, wish.durability, now);
             }
         }
         // A clock that is not believed may not say that it is too early or too late.
@@ -144,30 +172,34 @@ impl Engine {
         &self,
         gate: &Arc<SlotGate>,
         ask: Ask,
-        durability: Durability,
+        waiting: (Durability, impl FnOnce() -> Caller),
         now: UnixMillis,
     ) -> Result<Reached, Failure> {
         if self.clock.drifts() {
-            return Err(Failure::ClockDrift);
-        }
-        if let Some(applicant) = self.read.applicants.first_live(&ask.applicants) {
-            // It may be this very request, published since it was looked up: applicants come before the map (INV-3).
-            return match self.read.requests.join(ask.request, ask.content, durability) {
-                Found::Vacant(_) => Err(Refusal::AlreadyRegistered { applicant }.into()),
+            // A repeat is answered all the same.
+            return match self.read.requests.join(ask.request, ask.content, waiting) {
+                Found::Vacant => Err(Failure::ClockDrift),
                 found => found.reached(),
             };
         }
-        let receiver = match self.read.requests.enter(ask.request, ask.content, durability) {
-            Found::Vacant(Some(receiver)) => receiver,
+        if let Some(applicant) = self.read.applicants.first_live(&ask.applicants) {
+            // It may be this very request, published since it was looked up: applicants come before the map (INV-3).
+            return match self.read.requests.join(ask.request, ask.content, waiting) {
+                Found::Vacant => Err(Refusal::AlreadyRegistered { applicant }.into()),
+                found => found.reached(),
+            };
+        }
+        match self.read.requests.enter(ask.request, ask.content, waiting) {
+            Found::Vacant => {}
             found => return found.reached(),
-        };
+        }
         let asking = self.read.applicants.begin(&ask.applicants);
-        Ok(Reached::Ready(Box::new(Ready { gate: gate.clone(), ask, asking, passed_at: now, receiver })))
+        Ok(Reached::Ready(Box::new(Ready { gate: gate.clone(), ask, asking, passed_at: now })))
     }
 
     /// Claims and sends. From the claim to the queue there is no await: a caller that goes away takes no permit with it.
-    fn hand_over(&self, ready: Ready) -> Result<Reached, Failure> {
-        let Ready { gate, ask, asking, passed_at, receiver } = ready;
+    fn hand_over(&self, ready: Ready) {
+        let Ready { gate, ask, asking, passed_at } = ready;
         let request = ask.request;
         let (places, hint) = (ask.places(), spread(&ask));
         let pass = if asking.is_alone() { gate.enter(places, hint) } else { gate.enter_standby() };
@@ -175,70 +207,52 @@ impl Engine {
             let entrant = Entrant { ask, pass, asking, passed_at, queued: Instant::now() };
             self.send(Order::Register(Box::new(entrant)))
         });
-        self.sent(sent, request, receiver)
+        if let Err(failure) = sent {
+            self.give_back(request, &failure);
+        }
+    }
+
+    /// It did not get to the ledger. Whoever joined in between is told the same.
+    fn give_back(&self, request: RequestKey, failure: &Failure) {
+        self.read.requests.withdraw(request).answer(&Err(failure.clone()));
     }
 
     /// Claims once a slot and sends once. An ask that finds no permit goes along all the same: a batch is bounded, and
     /// so are the asks of all batches that wait, and the ledger refuses it in its turn.
-    fn hand_over_all(&self, reached: Vec<Result<Reached, Failure>>) -> Vec<Result<Reached, Failure>> {
+    fn hand_over_all(&self, ready: Vec<Ready>) {
+        if ready.is_empty() {
+            return;
+        }
         let mut wanted: HashMap<SlotKey, u32> = HashMap::new();
-        for ready in reached.iter().filter_map(|reached| reached.as_ref().ok().and_then(Reached::ready)) {
-            let alone = if ready.asking.is_alone() { ready.ask.places() } else { 0 };
-            *wanted.entry(ready.ask.slot).or_default() += alone;
+        for Ready { ask, asking, .. } in &ready {
+            *wanted.entry(ask.slot).or_default() += if asking.is_alone() { ask.places() } else { 0 };
         }
         let mut pools: HashMap<SlotKey, Pass> = HashMap::with_capacity(wanted.len());
-        let (mut entrants, mut receivers) =
-            (Vec::with_capacity(reached.len()), Vec::with_capacity(reached.len()));
-        for reached in reached {
-            let ready = match reached {
-                Ok(Reached::Ready(ready)) => *ready,
-                reached => {
-                    receivers.push((None, reached));
-                    continue;
-                }
-            };
-            let Ready { gate, ask, asking, passed_at, receiver } = ready;
+        let requests: Vec<RequestKey> = ready.iter().map(|ready| ready.ask.request).collect();
+        let queued = Instant::now();
+        let entrants = ready.into_iter().map(|Ready { gate, ask, asking, passed_at }| {
             let pool = pools.entry(ask.slot).or_insert_with(|| {
                 let places = wanted.get(&ask.slot).copied().unwrap_or(0);
                 gate.enter_many(places, spread(&ask))
             });
             let seat = asking.is_alone().then(|| pool.split(ask.places())).flatten();
             let pass = seat.unwrap_or_else(|| gate.enter_unseated());
-            receivers.push((Some(ask.request), Ok(Reached::Waiting(receiver))));
-            entrants.push(Entrant { ask, pass, asking, passed_at, queued: Instant::now() });
-        }
+            Entrant { ask, pass, asking, passed_at, queued }
+        });
+        let entrants = entrants.collect();
         drop(pools);
-        let sent = self.send_batch(entrants);
-        let told =
-            |(request, reached): (Option<RequestKey>, Result<Reached, Failure>)| match (request, reached) {
-                (Some(request), Ok(Reached::Waiting(receiver))) => self.sent(sent.clone(), request, receiver),
-                (_, reached) => reached,
-            };
-        receivers.into_iter().map(told).collect()
+        if let Err(failure) = self.send_batch(entrants) {
+            requests.into_iter().for_each(|request| self.give_back(request, &failure));
+        }
     }
 
     fn send_batch(&self, entrants: Vec<Entrant>) -> Result<(), Failure> {
-        if entrants.is_empty() {
-            return Ok(());
-        }
         let crowd = Crowd::gather(entrants, &self.batched, BATCHED_ASKS_WAITING_MAX);
         self.send(Order::RegisterBatch(crowd.map_err(|_| Failure::Overloaded)?))
     }
 
-    fn sent(
-        &self,
-        sent: Result<(), Failure>,
-        request: RequestKey,
-        receiver: oneshot::Receiver<Answer>,
-    ) -> Result<Reached, Failure> {
-        sent.map(|()| Reached::Waiting(receiver)).inspect_err(|failure| {
-            // Whoever joined in between is told the same.
-            self.read.requests.withdraw(request).answer(&Err(failure.clone()));
-        })
-    }
-
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
-    fn identify(&self, slot: SlotKey, mut party: Vec<(Nik, Box<str>)>) -> (Box<[Applicant]>, ContentHash) {
+    fn identify(&self, slot: SlotKey, mut party: Vec<(Nik, CompactString)>) -> (Party, ContentHash) {
         let mut content = Sha256::new();
         content.update(slot.office.0.to_be_bytes());
         content.update(slot.day.number().to_be_bytes());
@@ -261,16 +275,20 @@ impl Engine {
 /// How far a registration came without waiting.
 enum Reached {
     Answer(Granted),
-    Waiting(oneshot::Receiver<Answer>),
+    /// Somebody will tell.
+    Waiting,
     /// To claim, and to be sent to the ledger.
     Ready(Box<Ready>),
 }
 
 impl Reached {
-    fn ready(&self) -> Option<&Ready> {
+    /// The answer, if there is one already.
+    fn answer(self) -> Result<Option<Granted>, Failure> {
         match self {
-            Self::Ready(ready) => Some(ready),
-            Self::Answer(_) | Self::Waiting(_) => None,
+            Self::Answer(granted) => Ok(Some(granted)),
+            Self::Waiting => Ok(None),
+            // Whoever is ready was handed over before.
+            Self::Ready(_) => Err(Failure::Internal),
         }
     }
 }
@@ -281,7 +299,6 @@ struct Ready {
     ask: Ask,
     asking: Asking,
     passed_at: UnixMillis,
-    receiver: oneshot::Receiver<Answer>,
 }
 
 /// The random part of the code's seed spreads callers over shards.
@@ -293,9 +310,9 @@ impl Found {
     fn reached(self) -> Result<Reached, Failure> {
         match self {
             Self::Done(registration) => Ok(Reached::Answer(Granted { registration, durable: true })),
-            Self::Joined(receiver) => Ok(Reached::Waiting(receiver)),
+            Self::Joined => Ok(Reached::Waiting),
             // The first call may yet be granted: nothing final can be said.
-            Self::Crowded | Self::Vacant(_) => Err(Failure::OutcomeUnknown),
+            Self::Crowded | Self::Vacant => Err(Failure::OutcomeUnknown),
             Self::Reused => Err(Failure::RequestReused),
         }
     }

@@ -1,45 +1,54 @@
-//! The request map: one outcome a request id (INV-3). Each id is pending or done, and changes in place.
+//! The request map: one outcome a request id (INV-3). Each id is pending, then done; at no instant is it neither.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use dashmap::{DashMap, Entry};
+use hashbrown::DefaultHashBuilder;
 use kuota_domain::{
     ids::{ContentHash, RequestKey},
     registration::Registration,
 };
-use tokio::sync::oneshot;
 
-use super::{Answer, Durability, Failure, Granted};
+use super::{Answer, Durability, Failure, Granted, caller::Caller, shelf::Shelf};
 use crate::limits::JOINERS_PER_REQUEST_MAX;
 
-/// What is known of a request id.
-#[derive(Debug)]
-enum Entered {
-    Pending(Box<Pending>),
-    Done(Arc<Registration>),
-}
-
+/// A request whose outcome is not known yet.
 #[derive(Debug)]
 struct Pending {
     content: ContentHash,
     /// Decided, and on its way to the log.
     decided: Option<Arc<Registration>>,
-    waiters: Vec<Waiter>,
+    first: Option<Waiter>,
+    joined: Vec<Waiter>,
 }
 
 #[derive(Debug)]
 struct Waiter {
-    durability: Durability,
-    answer: oneshot::Sender<Answer>,
+    caller: Caller,
+    /// It does not wait for the log.
+    impatience: Option<Impatience>,
+}
+
+/// Counts a call that does not wait for the log, for as long as it waits at all.
+#[derive(Debug)]
+struct Impatience(Arc<AtomicUsize>);
+
+impl Drop for Impatience {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a call finds under its request id.
 #[derive(Debug)]
 pub(super) enum Found {
     /// Nothing, or (from [`Requests::enter`]) the id is now this call's to carry to the ledger.
-    Vacant(Option<oneshot::Receiver<Answer>>),
+    Vacant,
     /// The first call is in flight: wait with it.
-    Joined(oneshot::Receiver<Answer>),
+    Joined,
     /// The first call is in flight, and many wait with it already.
     Crowded,
     /// It was granted.
@@ -48,42 +57,102 @@ pub(super) enum Found {
     Reused,
 }
 
-/// Every request id that is pending or was granted.
-#[derive(Debug, Default)]
-pub(super) struct Requests(DashMap<RequestKey, Entered>);
+/// Every request id that is pending or was granted. An id is added to `done` before it leaves `pending`: whoever looks
+/// into `pending` first, and then into `done`, never misses it.
+#[derive(Debug)]
+pub(super) struct Requests {
+    pending: DashMap<RequestKey, Pending, DefaultHashBuilder>,
+    done: Shelf<RequestKey, Arc<Registration>>,
+    impatient: Arc<AtomicUsize>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let done = Shelf::new(|registration: &Arc<Registration>| registration.request);
+        Self { pending: DashMap::default(), done, impatient: Arc::default() }
+    }
+}
 
 impl Requests {
     /// Whether anything is known of an id: cheap, and without the hash of the content.
     pub(super) fn knows(&self, key: RequestKey) -> bool {
-        self.0.contains_key(&key)
+        self.pending.contains_key(&key) || self.done.contains(&key)
     }
 
     /// The registration of an id.
     pub(super) fn done(&self, key: RequestKey) -> Option<Arc<Registration>> {
-        match &*self.0.get(&key)? {
-            Entered::Done(registration) => Some(registration.clone()),
-            Entered::Pending(_) => None,
-        }
+        self.done.get(&key)
+    }
+
+    /// Whether any call that waits would take a decision for an answer.
+    pub(super) fn has_impatient(&self) -> bool {
+        // Relaxed: an ask that reached the ledger was counted before it was sent; whoever joins it later may as well
+        // wait for the log.
+        self.impatient.load(Ordering::Relaxed) > 0
     }
 
     /// Joins the first call or takes its outcome, if there is one.
-    pub(super) fn join(&self, key: RequestKey, content: ContentHash, durability: Durability) -> Found {
-        match self.0.get_mut(&key) {
-            Some(mut entered) => entered.join(content, durability),
-            None => Found::Vacant(None),
+    pub(super) fn join(
+        &self,
+        key: RequestKey,
+        content: ContentHash,
+        waiting: (Durability, impl FnOnce() -> Caller),
+    ) -> Found {
+        match self.pending.get_mut(&key) {
+            Some(mut pending) => self.join_pending(&mut pending, content, waiting),
+            None => self.done.get(&key).map_or(Found::Vacant, |done| known(done, content)),
         }
     }
 
+    fn join_pending(
+        &self,
+        pending: &mut Pending,
+        content: ContentHash,
+        waiting: (Durability, impl FnOnce() -> Caller),
+    ) -> Found {
+        if pending.content != content {
+            return Found::Reused;
+        }
+        let (durability, caller) = waiting;
+        if let (Durability::Accepted, Some(registration)) = (durability, &pending.decided) {
+            caller().tell(Ok(Granted { registration: registration.clone(), durable: false }));
+            return Found::Joined;
+        }
+        pending.joined.retain(|waiter| !waiter.caller.is_gone());
+        if pending.joined.len() >= JOINERS_PER_REQUEST_MAX {
+            return Found::Crowded;
+        }
+        pending.joined.push(self.waiter(caller(), durability));
+        Found::Joined
+    }
+
+    fn waiter(&self, caller: Caller, durability: Durability) -> Waiter {
+        let is_impatient = durability == Durability::Accepted;
+        let impatience = is_impatient.then(|| {
+            self.impatient.fetch_add(1, Ordering::Relaxed);
+            Impatience(self.impatient.clone())
+        });
+        Waiter { caller, impatience }
+    }
+
     /// Like [`Requests::join`], and takes a vacant id for this call.
-    pub(super) fn enter(&self, key: RequestKey, content: ContentHash, durability: Durability) -> Found {
-        match self.0.entry(key) {
-            Entry::Occupied(mut entered) => entered.get_mut().join(content, durability),
+    pub(super) fn enter(
+        &self,
+        key: RequestKey,
+        content: ContentHash,
+        waiting: (Durability, impl FnOnce() -> Caller),
+    ) -> Found {
+        match self.pending.entry(key) {
+            Entry::Occupied(mut pending) => self.join_pending(pending.get_mut(), content, waiting),
             Entry::Vacant(vacant) => {
-                let (answer, receiver) = oneshot::channel();
-                let waiters = vec![Waiter { durability, answer }];
-                let pending = Pending { content, decided: None, waiters };
-                vacant.insert(Entered::Pending(Box::new(pending)));
-                Found::Vacant(Some(receiver))
+                // Looked at while nobody else can enter the id: it may have been done in between.
+                if let Some(done) = self.done.get(&key) {
+                    return known(done, content);
+                }
+                let (durability, caller) = waiting;
+                let first = Some(self.waiter(caller(), durability));
+                vacant.insert(Pending { content, decided: None, first, joined: Vec::new() });
+                Found::Vacant
             }
         }
     }
@@ -92,14 +161,13 @@ impl Requests {
     /// there were any.
     pub(super) fn decided(&self, registration: &Arc<Registration>) -> bool {
         let mut told = false;
-        if let Some(mut entered) = self.0.get_mut(&registration.request)
-            && let Entered::Pending(pending) = &mut *entered
-        {
-            let is_accepted = |waiter: &mut Waiter| waiter.durability == Durability::Accepted;
-            for waiter in pending.waiters.extract_if(.., is_accepted) {
+        if let Some(mut pending) = self.pending.get_mut(&registration.request) {
+            let pending = &mut *pending;
+            let is_impatient = |waiter: &mut Waiter| waiter.impatience.is_some();
+            let first = pending.first.take_if(is_impatient);
+            for waiter in first.into_iter().chain(pending.joined.extract_if(.., is_impatient)) {
                 let granted = Granted { registration: registration.clone(), durable: false };
-                // A caller that went away changes nothing.
-                let _ = waiter.answer.send(Ok(granted));
+                waiter.caller.tell(Ok(granted));
                 told = true;
             }
             // A later caller is told early only if this one can be found already.
@@ -110,12 +178,7 @@ impl Requests {
 
     /// Nobody will ever answer those who still wait but this.
     pub(super) fn give_up(&self) {
-        let pending: Vec<RequestKey> = self
-            .0
-            .iter()
-            .filter(|entry| matches!(entry.value(), Entered::Pending(_)))
-            .map(|entry| *entry.key())
-            .collect();
+        let pending: Vec<RequestKey> = self.pending.iter().map(|entry| *entry.key()).collect();
         for key in pending {
             self.withdraw(key).answer(&Err(Failure::OutcomeUnknown));
         }
@@ -123,67 +186,47 @@ impl Requests {
 
     /// The registration is in the log: whoever asks from now on finds it. Returns who waits.
     pub(super) fn publish(&self, registration: &Arc<Registration>) -> Waiters {
-        let before = self.0.insert(registration.request, Entered::Done(registration.clone()));
-        Waiters(before.map_or_else(Vec::new, Entered::into_waiters))
+        self.done.put(registration.clone());
+        self.withdraw(registration.request)
     }
 
     /// The log has it since before the start: nobody waits for it.
     pub(super) fn recover(&self, registration: &Arc<Registration>) {
-        self.0.insert(registration.request, Entered::Done(registration.clone()));
+        self.done.put(registration.clone());
     }
 
     /// Nothing came of it: the id may ask again. Returns who waits.
     pub(super) fn withdraw(&self, key: RequestKey) -> Waiters {
-        let pending = self.0.remove_if(&key, |_, entered| matches!(entered, Entered::Pending(_)));
-        Waiters(pending.map_or_else(Vec::new, |(_, entered)| entered.into_waiters()))
+        self.pending.remove(&key).map_or_else(Waiters::default, |(_, pending)| Waiters {
+            first: pending.first,
+            joined: pending.joined,
+        })
     }
 
     /// The registration left memory.
     pub(super) fn forget(&self, key: RequestKey) {
-        self.0.remove(&key);
+        self.done.remove_if(&key, |_| true);
     }
 }
 
-impl Entered {
-    fn join(&mut self, content: ContentHash, durability: Durability) -> Found {
-        match self {
-            Self::Done(registration) if registration.content == content => Found::Done(registration.clone()),
-            Self::Pending(pending) if pending.content == content => {
-                let (answer, receiver) = oneshot::channel();
-                if let (Durability::Accepted, Some(registration)) = (durability, &pending.decided) {
-                    let _ = answer.send(Ok(Granted { registration: registration.clone(), durable: false }));
-                    return Found::Joined(receiver);
-                }
-                pending.waiters.retain(|waiter| !waiter.answer.is_closed());
-                if pending.waiters.len() > JOINERS_PER_REQUEST_MAX {
-                    return Found::Crowded;
-                }
-                pending.waiters.push(Waiter { durability, answer });
-                Found::Joined(receiver)
-            }
-            Self::Done(_) | Self::Pending(_) => Found::Reused,
-        }
-    }
-
-    fn into_waiters(self) -> Vec<Waiter> {
-        match self {
-            Self::Pending(pending) => pending.waiters,
-            Self::Done(_) => Vec::new(),
-        }
-    }
+/// What a repeat finds of a request that was granted.
+fn known(registration: Arc<Registration>, content: ContentHash) -> Found {
+    if registration.content == content { Found::Done(registration) } else { Found::Reused }
 }
 
 /// Calls that wait for one outcome.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "somebody waits"]
-pub(super) struct Waiters(Vec<Waiter>);
+pub(super) struct Waiters {
+    first: Option<Waiter>,
+    joined: Vec<Waiter>,
+}
 
 impl Waiters {
     /// Tells them all.
     pub(super) fn answer(self, answer: &Answer) {
-        for waiter in self.0 {
-            // A caller that went away changes nothing.
-            let _ = waiter.answer.send(answer.clone());
+        for waiter in self.first.into_iter().chain(self.joined) {
+            waiter.caller.tell(answer.clone());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Messages to domain values and back. Parses at the door: inside, an ill-formed value cannot exist.
 
+use compact_str::CompactString;
 use kuota_api::v1;
 use kuota_domain::{
     calendar::ServiceDay,
@@ -60,7 +61,7 @@ pub(super) fn wish(request: v1::RegisterRequest, caller: CallerNumber) -> Result
     }
 }
 
-fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Nik, Box<str>)> {
+fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Nik, CompactString)> {
     if applicants.is_empty() || applicants.len() > PARTY_MAX {
         violations.add("applicants", format!("1 to {PARTY_MAX} applicants are allowed"));
     }

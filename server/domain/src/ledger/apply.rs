@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Places, Timer, Undo};
+use super::{
+    CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Places, RowNumber, Timer, Undo,
+};
 use crate::{
     calendar::ServiceDay,
     catalog::Office,
@@ -63,7 +65,7 @@ impl Ledger {
         match &event.change {
             Change::LogOpened { log_id, format, nik_key_check } => {
                 let (log_id, format, nik_key_check) = (*log_id, *format, *nik_key_check);
-                self.journal.note(Undo::Identity(self.identity));
+                self.journal.note(Undo::Identity(self.identity.map(Box::new)));
                 self.identity = Some(LogIdentity { log_id, format, nik_key_check });
             }
             Change::HolidaysDefined(holidays) => {
@@ -73,18 +75,18 @@ impl Ledger {
             }
             Change::OpeningDefined(rule) => {
                 let before = self.openings.insert(rule.id.clone(), rule.clone());
-                self.journal.note(Undo::Opening(rule.id.clone(), before));
+                self.journal.note(Undo::Opening(rule.id.clone(), before.map(Box::new)));
                 self.plan_anew();
             }
             Change::OpeningRemoved(id) => {
                 let before = self.openings.remove(id).ok_or(Misfit::Operator)?;
-                self.journal.note(Undo::Opening(id.clone(), Some(before)));
+                self.journal.note(Undo::Opening(id.clone(), Some(Box::new(before))));
                 self.plan_anew();
             }
             Change::CatalogApplied { digest, at_start } => {
                 if *at_start {
                     let before = self.catalog_at_start.replace(*digest);
-                    self.journal.note(Undo::CatalogAtStart(before));
+                    self.journal.note(Undo::CatalogAtStart(Box::new(before)));
                 }
             }
             Change::CommandCarriedOut(mark) => self.note_command(mark, event.at)?,
@@ -93,7 +95,7 @@ impl Ledger {
             Change::Paused(scope) => self.pause(*scope, event)?,
             Change::Resumed(scope) => {
                 let before = self.pauses.remove(scope).ok_or(Misfit::Operator)?;
-                self.journal.note(Undo::Pause(*scope, Some(before)));
+                self.journal.note(Undo::Pause(Box::new((*scope, Some(before)))));
             }
             Change::OfficeDefined { number, office } => self.define_office(*number, office)?,
             Change::OfficeClosed(number) => {
@@ -152,14 +154,14 @@ impl Ledger {
         {
             self.command_ages.remove(&(age, request));
             let forgotten = self.commands.remove(&request);
-            self.journal.note(Undo::Command(request, forgotten));
+            self.journal.note(Undo::Command(Box::new((request, forgotten))));
         }
         let record = CommandRecord { content: mark.content, at, changes: mark.changes };
         if self.commands.insert(mark.request, record).is_some() {
             return Err(Misfit::Operator);
         }
         self.command_ages.insert((at, mark.request));
-        self.journal.note(Undo::Command(mark.request, None));
+        self.journal.note(Undo::Command(Box::new((mark.request, None))));
         Ok(())
     }
 
@@ -171,7 +173,7 @@ impl Ledger {
             Some(set) => self.overrides.insert(slot, set),
             None => Some(self.overrides.remove(&slot).ok_or(Misfit::Operator)?),
         };
-        self.journal.note(Undo::Override(slot, before));
+        self.journal.note(Undo::Override(slot, Box::new(before)));
         self.plan_office_anew(slot.office);
         Ok(())
     }
@@ -182,7 +184,7 @@ impl Ledger {
         }
         let (since, actor) = (event.at, event.actor.subject.clone());
         let before = self.pauses.insert(scope, Pause { since, actor, reason: event.reason.clone() });
-        self.journal.note(Undo::Pause(scope, before));
+        self.journal.note(Undo::Pause(Box::new((scope, before))));
         Ok(())
     }
 
@@ -263,49 +265,35 @@ impl Ledger {
         if self.is_paused(slot) {
             return Err(Misfit::Paused);
         }
-        let places = self.places_mut(slot).ok_or(Misfit::Day(slot.day))?;
-        let taken_before = places.taken;
+        let state = self.offices.get_mut(slot.office.index()).ok_or(Misfit::Office(slot.office.0))?;
+        let day = state.days.get_mut(&slot.day).ok_or(Misfit::Day(slot.day))?;
+        let places = day.lanes[slot.lane.index()].as_mut().ok_or(Misfit::Day(slot.day))?;
         // INV-1, INV-6: a log that says otherwise is not believed.
-        let room = places.capacity.saturating_sub(taken_before);
+        let room = places.capacity.saturating_sub(places.taken);
         if registration.tranche != places.tranche {
             return Err(Misfit::Tranche(registration.tranche.0));
         }
         if room < registration.places() || at < places.open_at {
             return Err(Misfit::Places);
         }
-        places.taken += registration.places();
-        self.journal.note(Undo::Taken(slot, taken_before));
-
-        let day = self.day_mut(slot.office, slot.day)?;
         if registration.queue_number != day.last_queue_number + 1 {
             return Err(Misfit::QueueNumber);
         }
+        let row = self.roll.add(registration).ok_or(Misfit::Reused)?;
+        // INV-2.
+        if !self.roll.begin_life(row) {
+            return Err(Misfit::Applicant);
+        }
+        places.taken += registration.places();
         day.last_queue_number = registration.queue_number;
-        day.registrations.push(registration.id);
-        self.journal.note(Undo::Queued(slot.office, slot.day));
-
-        let id = registration.id;
-        let fresh = self.registrations.insert(id, registration.clone()).is_none()
-            & self.requests.insert(registration.request, id).is_none()
-            & self.codes.insert(registration.code, id).is_none();
-        if !fresh {
-            return Err(Misfit::Reused);
-        }
-        self.journal.note(Undo::Registration(id, None));
-        self.journal.note(Undo::Request(registration.request, None));
-        self.journal.note(Undo::Code(registration.code, None));
-        for applicant in &registration.applicants {
-            // INV-2.
-            if self.live.insert(applicant.key, id).is_some() {
-                return Err(Misfit::Applicant);
-            }
-            self.journal.note(Undo::Live(applicant.key, None));
-        }
+        day.registrations.push(row);
+        self.journal.note(Undo::Granted(row));
         Ok(())
     }
 
     fn cancel(&mut self, (id, slot): (RegistrationId, SlotKey), event: &Event) -> Result<(), Misfit> {
-        let before = self.registrations.get(&id).ok_or(Misfit::Registration)?.clone();
+        let row = self.roll.row_of(id).ok_or(Misfit::Registration)?;
+        let before = self.roll.at(row).ok_or(Misfit::Registration)?.clone();
         if before.state != RegistrationState::Confirmed || before.slot != slot {
             return Err(Misfit::Registration);
         }
@@ -315,22 +303,19 @@ impl Ledger {
             cancel_reason: event.reason.clone(),
             ..(*before).clone()
         };
-        self.registrations.insert(id, Arc::new(cancelled));
-        self.end_life(&before);
+        self.roll.replace(Arc::new(cancelled));
+        self.end_life(row);
         let places = self.places_mut(before.slot).ok_or(Misfit::Day(before.slot.day))?;
         let taken_before = places.taken;
         places.taken = taken_before.checked_sub(before.places()).ok_or(Misfit::Places)?;
         self.journal.note(Undo::Taken(before.slot, taken_before));
-        self.journal.note(Undo::Registration(id, Some(before)));
+        self.journal.note(Undo::Replaced(before));
         Ok(())
     }
 
-    fn end_life(&mut self, registration: &Registration) {
-        for applicant in &registration.applicants {
-            if self.live.get(&applicant.key) == Some(&registration.id) {
-                self.live.remove(&applicant.key);
-                self.journal.note(Undo::Live(applicant.key, Some(registration.id)));
-            }
+    fn end_life(&mut self, row: RowNumber) {
+        if self.roll.end_life(row) {
+            self.journal.note(Undo::LifeEnded(row));
         }
     }
 
@@ -346,9 +331,8 @@ impl Ledger {
         let (end, registrations) = (state.end, state.registrations.clone());
         self.clear_timer(end, Timer::DayEnd(office, day));
         self.set_timer(forget_at, Timer::Forget(office, day));
-        for id in registrations {
-            let registration = self.registrations.get(&id).ok_or(Misfit::Registration)?.clone();
-            self.end_life(&registration);
+        for row in registrations {
+            self.end_life(row);
         }
         Ok(())
     }
@@ -362,13 +346,9 @@ impl Ledger {
         if let Some((at, timer)) = due {
             self.clear_timer(at, timer);
         }
-        for id in forgotten.registrations {
-            let registration = self.registrations.remove(&id).ok_or(Misfit::Registration)?;
-            self.requests.remove(&registration.request);
-            self.codes.remove(&registration.code);
-            self.journal.note(Undo::Request(registration.request, Some(id)));
-            self.journal.note(Undo::Code(registration.code, Some(id)));
-            self.journal.note(Undo::Registration(id, Some(registration)));
+        for row in forgotten.registrations {
+            let registration = self.roll.remove(row).ok_or(Misfit::Registration)?;
+            self.journal.note(Undo::Forgotten(row, registration));
         }
         Ok(())
     }

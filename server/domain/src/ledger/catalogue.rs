@@ -96,6 +96,6 @@ impl Ledger {
     fn live_at(&self, number: OfficeNumber) -> usize {
         let open_days = self.offices[number.index()].days.values().filter(|day| !day.closed);
         let registrations = open_days.flat_map(|day| &day.registrations);
-        registrations.filter(|id| self.registrations.get(*id).is_some_and(|r| self.holds(r))).count()
+        registrations.filter(|row| self.roll.is_live(**row)).count()
     }
 }

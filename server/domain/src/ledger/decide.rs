@@ -73,7 +73,7 @@ impl Ledger {
 
     fn decide_register(&self, ask: &Ask, now: UnixMillis) -> Result<Decision, Rejection> {
         // INV-3: one outcome a request id, whatever became of it and of the slot.
-        if let Some(first) = self.requests.get(&ask.request).and_then(|id| self.registrations.get(id)) {
+        if let Some(first) = self.roll.by_request(ask.request) {
             let same = first.content == ask.content;
             return if same { Ok(Decision::Repeat(first.clone())) } else { Err(Rejection::RequestReused) };
         }
@@ -94,7 +94,7 @@ impl Ledger {
         let day = self.day(ask.slot.office, ask.slot.day).ok_or(Rejection::NotFound)?;
         let places = day.lanes[ask.slot.lane.index()].ok_or(Rejection::NotFound)?;
         let mut codes = (0..CODE_TRIES_MAX).map(|attempt| BookingCode::draw(ask.code_seed, attempt));
-        let free_code = codes.find(|code| !self.codes.contains_key(code)).ok_or(Refusal::Busy)?;
+        let free_code = codes.find(|code| !self.roll.has_code(*code)).ok_or(Refusal::Busy)?;
         let registration = Registration {
             id: ask.registration,
             request: ask.request,
@@ -125,7 +125,7 @@ impl Ledger {
 
     fn decide_cancel(&self, cancellation: &Cancellation, now: UnixMillis) -> Result<Decision, Rejection> {
         let id = cancellation.registration;
-        let registration = self.registrations.get(&id).ok_or(Rejection::NotFound)?;
+        let registration = self.roll.get(id).ok_or(Rejection::NotFound)?;
         match registration.state {
             RegistrationState::Cancelled => Ok(Decision::Repeat(registration.clone())),
             RegistrationState::Confirmed => {

@@ -2,7 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Ledger, OfficeState, Timer};
+use super::{
+    Ledger, OfficeState, Timer,
+    roll::{Indexed, Roll},
+};
 use crate::{
     calendar::{Holidays, WeeklyOpening},
     catalog::{Catalog, Office},
@@ -26,16 +29,17 @@ impl Ledger {
         sink.length(self.offices.len());
         for state in &self.offices {
             office_into(&state.office, &mut sink);
-            days_into(state, &mut sink);
+            days_into(state, &self.roll, &mut sink);
         }
-        let mut registrations: Vec<_> = self.registrations.values().collect();
+        let mut registrations: Vec<_> = self.roll.all().collect();
         registrations.sort_unstable_by_key(|registration| registration.id);
         sink.length(registrations.len());
         for registration in registrations {
             registration_into(registration, &mut sink);
         }
         // The indices too: one left over would answer for a registration that never was.
-        let mut requests: Vec<_> = self.requests.iter().map(|(key, id)| (*key, *id)).collect();
+        let Indexed { requests, codes, mut live } = self.roll.indexed();
+        let mut requests: Vec<_> = requests.into_iter().map(|found| (found.request, found.id)).collect();
         requests.sort_unstable();
         sink.length(requests.len());
         for (key, id) in requests {
@@ -43,14 +47,13 @@ impl Ledger {
             sink.bytes(&key.id.to_be_bytes());
             sink.bytes(&id.0.to_be_bytes());
         }
-        let mut codes: Vec<_> = self.codes.iter().map(|(code, id)| (*code, *id)).collect();
+        let mut codes: Vec<_> = codes.into_iter().map(|found| (found.code, found.id)).collect();
         codes.sort_unstable();
         sink.length(codes.len());
         for (code, id) in codes {
             sink.bytes(&code.number().to_be_bytes());
             sink.bytes(&id.0.to_be_bytes());
         }
-        let mut live: Vec<_> = self.live.iter().map(|(key, id)| (*key, *id)).collect();
         live.sort_unstable();
         sink.length(live.len());
         for (key, id) in live {
@@ -161,7 +164,7 @@ fn office_into(office: &Office, sink: &mut Sink) {
     }
 }
 
-fn days_into(state: &OfficeState, sink: &mut Sink) {
+fn days_into(state: &OfficeState, roll: &Roll, sink: &mut Sink) {
     sink.number(u8::from(state.open));
     sink.length(state.days.len());
     for (day, at) in &state.days {
@@ -171,8 +174,8 @@ fn days_into(state: &OfficeState, sink: &mut Sink) {
         sink.number(u8::from(at.closed));
         sink.number(at.last_queue_number);
         sink.length(at.registrations.len());
-        for id in &at.registrations {
-            sink.bytes(&id.0.to_be_bytes());
+        for registration in at.registrations.iter().filter_map(|row| roll.at(*row)) {
+            sink.bytes(&registration.id.0.to_be_bytes());
         }
         for (lane, places) in Lane::ALL.into_iter().zip(&at.lanes) {
             let Some(places) = places else { continue };

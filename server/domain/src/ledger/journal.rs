@@ -3,14 +3,12 @@
 
 use std::{mem, sync::Arc};
 
-use super::{CommandRecord, DayState, Ledger, LogIdentity, Pause, Timer};
+use super::{CommandRecord, DayState, Ledger, LogIdentity, Pause, Timer, index::RowNumber};
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
-    code::BookingCode,
     event::Override,
-    ids::{OfficeNumber, OpeningId, RegistrationId, RequestKey},
-    nik::ApplicantKey,
+    ids::{OfficeNumber, OpeningId, RequestKey},
     registration::Registration,
     slot::{Scope, SlotKey},
     time::UnixMillis,
@@ -19,25 +17,28 @@ use crate::{
 /// One step back.
 #[derive(Debug)]
 pub(super) enum Undo {
-    Identity(Option<LogIdentity>),
+    Identity(Option<Box<LogIdentity>>),
     Holidays(Arc<Holidays>),
-    Opening(OpeningId, Option<WeeklyOpening>),
+    Opening(OpeningId, Option<Box<WeeklyOpening>>),
     /// `None`: the office was added last.
     Office(OfficeNumber, Option<(Arc<Office>, bool)>),
     Day(OfficeNumber, ServiceDay, Option<Box<DayState>>),
     TrancheAdded,
     Taken(SlotKey, u32),
-    Queued(OfficeNumber, ServiceDay),
-    Registration(RegistrationId, Option<Arc<Registration>>),
-    Request(RequestKey, Option<RegistrationId>),
-    Live(ApplicantKey, Option<RegistrationId>),
-    Code(BookingCode, Option<RegistrationId>),
+    /// A registration was granted, in this row.
+    Granted(RowNumber),
+    /// What a registration was before.
+    Replaced(Arc<Registration>),
+    /// A row is live no longer.
+    LifeEnded(RowNumber),
+    /// A registration left memory.
+    Forgotten(RowNumber, Arc<Registration>),
     TimerSet(UnixMillis, Timer),
     TimerCleared(UnixMillis, Timer),
-    Override(SlotKey, Option<Override>),
-    Pause(Scope, Option<Pause>),
-    Command(RequestKey, Option<CommandRecord>),
-    CatalogAtStart(Option<[u8; 32]>),
+    Override(SlotKey, Box<Option<Override>>),
+    Pause(Box<(Scope, Option<Pause>)>),
+    Command(Box<(RequestKey, Option<CommandRecord>)>),
+    CatalogAtStart(Box<Option<[u8; 32]>>),
 }
 
 /// Steps back for the batch under way, and for the one that is being committed.
@@ -113,9 +114,9 @@ impl Ledger {
 
     fn undo(&mut self, undo: Undo) {
         match undo {
-            Undo::Identity(before) => self.identity = before,
+            Undo::Identity(before) => self.identity = before.map(|before| *before),
             Undo::Holidays(before) => self.holidays = before,
-            Undo::Opening(id, before) => restore_ordered(&mut self.openings, id, before),
+            Undo::Opening(id, before) => restore(&mut self.openings, id, before.map(|before| *before)),
             Undo::Office(number, Some((office, open))) => {
                 let state = &mut self.offices[number.index()];
                 (state.office, state.open) = (office, open);
@@ -127,7 +128,7 @@ impl Ledger {
             }
             Undo::Day(office, day, before) => {
                 let days = &mut self.offices[office.index()].days;
-                restore_ordered(days, day, before.map(|before| *before));
+                restore(days, day, before.map(|before| *before));
             }
             Undo::TrancheAdded => {
                 self.tranches.pop();
@@ -137,25 +138,27 @@ impl Ledger {
                     places.taken = before;
                 }
             }
-            Undo::Queued(office, day) => {
-                if let Some(day) = self.offices[office.index()].days.get_mut(&day) {
-                    day.registrations.pop();
-                    day.last_queue_number -= 1;
-                }
+            Undo::Granted(row) => self.undo_grant(row),
+            Undo::Replaced(before) => {
+                self.roll.replace(before);
             }
-            Undo::Registration(id, before) => restore(&mut self.registrations, id, before),
-            Undo::Request(key, before) => restore(&mut self.requests, key, before),
-            Undo::Live(key, before) => restore(&mut self.live, key, before),
-            Undo::Code(code, before) => restore(&mut self.codes, code, before),
+            Undo::LifeEnded(row) => {
+                self.roll.begin_life(row);
+            }
+            Undo::Forgotten(row, registration) => self.roll.restore(row, &registration),
             Undo::TimerSet(at, timer) => {
                 self.timers.remove(&(at, timer));
             }
             Undo::TimerCleared(at, timer) => {
                 self.timers.insert((at, timer));
             }
-            Undo::Override(slot, before) => restore_ordered(&mut self.overrides, slot, before),
-            Undo::Pause(scope, before) => restore_ordered(&mut self.pauses, scope, before),
-            Undo::Command(request, before) => {
+            Undo::Override(slot, before) => restore(&mut self.overrides, slot, *before),
+            Undo::Pause(pause) => {
+                let (scope, before) = *pause;
+                restore(&mut self.pauses, scope, before);
+            }
+            Undo::Command(command) => {
+                let (request, before) = *command;
                 if let Some(undone) = self.commands.remove(&request) {
                     self.command_ages.remove(&(undone.at, request));
                 }
@@ -164,19 +167,25 @@ impl Ledger {
                     self.command_ages.insert((record.at, request));
                 }
             }
-            Undo::CatalogAtStart(before) => self.catalog_at_start = before,
+            Undo::CatalogAtStart(before) => self.catalog_at_start = *before,
+        }
+    }
+
+    fn undo_grant(&mut self, row: RowNumber) {
+        self.roll.end_life(row);
+        let Some(registration) = self.roll.remove(row) else { return };
+        let slot = registration.slot;
+        if let Some(places) = self.places_mut(slot) {
+            places.taken -= registration.places();
+        }
+        if let Some(day) = self.offices[slot.office.index()].days.get_mut(&slot.day) {
+            day.registrations.pop();
+            day.last_queue_number -= 1;
         }
     }
 }
 
-fn restore<K: std::hash::Hash + Eq, V>(map: &mut hashbrown::HashMap<K, V>, key: K, before: Option<V>) {
-    match before {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    };
-}
-
-fn restore_ordered<K: Ord, V>(map: &mut std::collections::BTreeMap<K, V>, key: K, before: Option<V>) {
+fn restore<K: Ord, V>(map: &mut std::collections::BTreeMap<K, V>, key: K, before: Option<V>) {
     match before {
         Some(value) => map.insert(key, value),
         None => map.remove(&key),

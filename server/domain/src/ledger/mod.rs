@@ -9,24 +9,29 @@ mod apply;
 mod catalogue;
 mod decide;
 mod digest;
+mod index;
 mod journal;
+mod roll;
 mod schedule;
 
 use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
 use hashbrown::HashMap;
 
-use self::journal::{Journal, Undo};
 pub use self::{
     administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
     apply::Misfit,
     catalogue::CatalogConflict,
     decide::{Cancellation, Command, Decision, Rejection},
 };
+use self::{
+    index::RowNumber,
+    journal::{Journal, Undo},
+    roll::Roll,
+};
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
-    code::BookingCode,
     event::{Override, Times},
     gate::Figures,
     ids::{ContentHash, OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
@@ -57,11 +62,7 @@ pub struct Ledger {
     office_numbers: HashMap<OfficeId, OfficeNumber>,
     /// The slot of each tranche; tranche numbers count from 1.
     tranches: Vec<SlotKey>,
-    registrations: HashMap<RegistrationId, Arc<Registration>>,
-    requests: HashMap<RequestKey, RegistrationId>,
-    /// Applicants with a live registration (INV-2).
-    live: HashMap<ApplicantKey, RegistrationId>,
-    codes: HashMap<BookingCode, RegistrationId>,
+    roll: Roll,
     timers: BTreeSet<(UnixMillis, Timer)>,
     /// The layer above the catalogue: only operators write it, and only they take it back.
     overrides: BTreeMap<SlotKey, Override>,
@@ -115,7 +116,7 @@ struct DayState {
     closed: bool,
     last_queue_number: u32,
     /// In the order of their queue numbers.
-    registrations: Vec<RegistrationId>,
+    registrations: Vec<RowNumber>,
     lanes: [Option<Places>; Lane::ALL.len()],
 }
 
@@ -156,10 +157,7 @@ impl Default for Ledger {
             offices: Vec::new(),
             office_numbers: HashMap::new(),
             tranches: Vec::new(),
-            registrations: HashMap::new(),
-            requests: HashMap::new(),
-            live: HashMap::new(),
-            codes: HashMap::new(),
+            roll: Roll::default(),
             timers: BTreeSet::new(),
             overrides: BTreeMap::new(),
             pauses: BTreeMap::new(),
@@ -247,32 +245,34 @@ impl Ledger {
     /// A registration by id.
     #[must_use]
     pub fn registration(&self, id: RegistrationId) -> Option<&Arc<Registration>> {
-        self.registrations.get(&id)
+        self.roll.get(id)
     }
 
     /// Every registration in memory, in no particular order.
     pub fn registrations(&self) -> impl Iterator<Item = &Arc<Registration>> {
-        self.registrations.values()
+        self.roll.all()
     }
 
     /// The registrations of one office and day, in the order of their queue numbers.
-    pub fn registrations_of(&self, office: OfficeNumber, day: ServiceDay) -> &[RegistrationId] {
-        self.day(office, day).map_or(&[], |day| &day.registrations)
+    pub fn registrations_of(
+        &self,
+        office: OfficeNumber,
+        day: ServiceDay,
+    ) -> impl Iterator<Item = &Arc<Registration>> {
+        let rows = self.day(office, day).map_or(&[][..], |day| &day.registrations);
+        rows.iter().filter_map(|row| self.roll.at(*row))
     }
 
     /// Whether an applicant has a live registration.
     #[must_use]
     pub fn is_live(&self, applicant: ApplicantKey) -> bool {
-        self.live.contains_key(&applicant)
+        self.roll.of_applicant(applicant).is_some()
     }
 
     /// Whether a registration is live: it holds its applicants, and no other may (INV-2).
     #[must_use]
     pub fn holds(&self, registration: &Registration) -> bool {
-        registration
-            .applicants
-            .iter()
-            .any(|applicant| self.live.get(&applicant.key) == Some(&registration.id))
+        self.roll.row_of(registration.id).is_some_and(|row| self.roll.is_live(row))
     }
 
     /// The slot a tranche was released for.

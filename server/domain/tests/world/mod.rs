@@ -180,7 +180,7 @@ pub(crate) fn instruction(id: u128, directive: Directive) -> Instruction {
 }
 
 pub(crate) fn person(number: u8) -> Applicant {
-    Applicant { key: ApplicantKey([number; 16]), last_four: number.into(), reference: Box::default() }
+    Applicant { key: ApplicantKey([number; 16]), last_four: number.into(), reference: Default::default() }
 }
 
 /// An ask whose content is its slot and its people.
