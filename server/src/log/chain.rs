@@ -55,7 +55,7 @@ impl Chain {
         self.next_seq - 1
     }
 
-    /// The row that continues the chain. The chain itself moves on with [`Chain::follow`], once it is written.
+    /// The row that continues the chain. The chain itself moves on with [`Chain::advance`], once it is written.
     #[must_use]
     pub fn seal(
         &self,
@@ -79,7 +79,13 @@ impl Chain {
         row
     }
 
-    /// Moves on over a row.
+    /// Moves on over a row that this chain sealed.
+    pub fn advance(&mut self, sealed: &Row) {
+        debug_assert_eq!((sealed.first_seq, sealed.prev_digest), (self.next_seq, self.digest));
+        (self.next_seq, self.digest) = (sealed.last_seq + 1, sealed.digest);
+    }
+
+    /// Moves on over a row from elsewhere.
     ///
     /// # Errors
     /// When the row does not continue the chain, or was changed.

@@ -31,11 +31,20 @@ pub enum CodecError {
     Field(&'static str),
 }
 
+/// `kuota.log.v1.EventBatch.events`.
+const EVENTS_FIELD: u32 = 1;
+/// A grant has so many bytes, about.
+const EVENT_BYTES_USUAL: usize = 160;
+
 /// Bytes of one batch.
 #[must_use]
 pub fn encode_events(events: &[Event], now: UnixMillis) -> Vec<u8> {
-    let events = events.iter().map(|event| encode(event, now)).collect();
-    stored::EventBatch { events }.encode_to_vec()
+    let mut payload = Vec::with_capacity(EVENT_BYTES_USUAL * events.len());
+    for event in events {
+        // As `stored::EventBatch` would encode it, without all of them in memory at once.
+        prost::encoding::message::encode(EVENTS_FIELD, &encode(event, now), &mut payload);
+    }
+    payload
 }
 
 /// Events of one batch.
