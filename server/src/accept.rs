@@ -14,10 +14,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep_until},
 };
-use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tracing::{info, warn};
 
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, FIRST_BYTES_WITHIN};
@@ -25,7 +24,7 @@ use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, FIRST_B
 /// Bytes after which a peer is believed to speak: HTTP/2's preface has 24.
 const FIRST_BYTES: usize = 16;
 /// Longer than any connection lives.
-const NO_END: Duration = Duration::from_secs(86_400 * 365);
+const NO_END: Duration = Duration::MAX;
 
 /// A listener that hands out a bounded number of connections.
 #[derive(Debug)]
@@ -51,17 +50,17 @@ impl Acceptor {
     }
 
     /// The next connection. One too many is closed at once.
-    async fn next(&mut self) -> (Connection, SocketAddr) {
+    pub async fn next(&mut self) -> Arrival {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, peer)) => {
+            match self.listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => {
                     if std::mem::take(&mut self.failing) {
                         info!("connections are accepted again");
                     }
                     // A connection without it is slower and no less right.
                     let _ = stream.set_nodelay(true);
                     if let Ok(place) = self.places.clone().try_acquire_owned() {
-                        return (Connection::new(stream, place, self.life), peer);
+                        return Arrival { stream, place, life: self.life };
                     }
                 }
                 Err(error) => {
@@ -73,22 +72,6 @@ impl Acceptor {
             }
         }
     }
-
-    /// Connections as they come in.
-    pub fn into_stream(mut self) -> impl Stream<Item = io::Result<Connection>> {
-        let (connections, stream) = mpsc::channel(1);
-        tokio::spawn(async move {
-            // Ends when the server drops its stream: nobody is accepted after the door was closed.
-            while let Ok(next) = connections.reserve().await {
-                let connection = tokio::select! {
-                    (connection, _) = self.next() => connection,
-                    () = connections.closed() => return,
-                };
-                next.send(Ok(connection));
-            }
-        });
-        ReceiverStream::new(stream)
-    }
 }
 
 impl axum::serve::Listener for Acceptor {
@@ -96,11 +79,36 @@ impl axum::serve::Listener for Acceptor {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        self.next().await
+        loop {
+            let arrival = self.next().await;
+            if let Ok(peer) = arrival.stream.peer_addr()
+                && let Ok(connection) = arrival.open()
+            {
+                return (connection, peer);
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+/// A connection that no runtime serves yet.
+#[derive(Debug)]
+pub struct Arrival {
+    stream: std::net::TcpStream,
+    place: OwnedSemaphorePermit,
+    life: Duration,
+}
+
+impl Arrival {
+    /// Hands it to the runtime this is called on.
+    ///
+    /// # Errors
+    /// When that has no room for it.
+    pub fn open(self) -> io::Result<Connection> {
+        Ok(Connection::new(TcpStream::from_std(self.stream)?, self.place, self.life))
     }
 }
 
@@ -125,9 +133,9 @@ pub fn connections_allowed() -> usize {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// Until the first bytes are there: their deadline. Then the end of the connection.
-    deadline: Pin<Box<Sleep>>,
-    ends_at: Instant,
+    /// Until the first bytes are there: their deadline. Then the end of the connection, if it has one.
+    deadline: Option<Pin<Box<Sleep>>>,
+    ends_at: Option<Instant>,
     first_bytes_missing: usize,
     _place: OwnedSemaphorePermit,
 }
@@ -137,17 +145,25 @@ impl Connection {
         let now = Instant::now();
         Self {
             stream,
-            deadline: Box::pin(sleep_until(now + FIRST_BYTES_WITHIN.min(life))),
-            ends_at: now + life,
+            deadline: Some(Box::pin(sleep_until(now + FIRST_BYTES_WITHIN.min(life)))),
+            ends_at: (life != NO_END).then(|| now + life),
             first_bytes_missing: FIRST_BYTES,
             _place: place,
         }
     }
 
-    /// The socket.
-    #[must_use]
-    pub const fn stream(&self) -> &TcpStream {
-        &self.stream
+    fn note(&mut self, read: usize) {
+        self.first_bytes_missing = self.first_bytes_missing.saturating_sub(read);
+        if self.first_bytes_missing == 0 {
+            match self.ends_at {
+                Some(ends_at) => {
+                    if let Some(deadline) = &mut self.deadline {
+                        deadline.as_mut().reset(ends_at);
+                    }
+                }
+                None => self.deadline = None,
+            }
+        }
     }
 }
 
@@ -161,16 +177,14 @@ impl AsyncRead for Connection {
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
                 if self.first_bytes_missing > 0 {
-                    let read = buffer.filled().len() - before;
-                    self.first_bytes_missing = self.first_bytes_missing.saturating_sub(read);
-                    if self.first_bytes_missing == 0 {
-                        let ends_at = self.ends_at;
-                        self.deadline.as_mut().reset(ends_at);
-                    }
+                    self.note(buffer.filled().len() - before);
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending => self.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => match &mut self.deadline {
+                Some(deadline) => deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+                None => Poll::Pending,
+            },
         }
     }
 }

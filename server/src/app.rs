@@ -1,13 +1,20 @@
 //! The composition root: settings in, a running server out, and its bounded end. The one place that sees every part.
 
 use std::{
+    convert::Infallible,
     io,
     net::{SocketAddr, TcpListener as StdListener},
+    pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -18,12 +25,13 @@ use crate::{
     data_dir::{DataDir, DataError},
     engine::{BootError, Engine, EngineParts, Fatal, WatchHub, recover},
     exit::Exit,
-    grpc::Services,
+    grpc::{Desk, Services},
     limits::{
         CALLS_LOOKED_AT_EVERY, DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX, NOTICE,
         STREAMS_DRAIN_MAX,
     },
     log::{EventLog, LogOptions, LogReader, SqliteLog},
+    runtime::{self, Workers},
     telemetry::Metrics,
 };
 
@@ -93,6 +101,7 @@ pub struct App {
     services: Arc<Services>,
     console: Console,
     listeners: Listeners,
+    threads: usize,
 }
 
 #[derive(Debug)]
@@ -173,7 +182,7 @@ impl App {
         let hub = Arc::new(WatchHub::new(engine.clone(), settings.watchers_max));
         let services = Arc::new(Services::new(engine.clone(), hub.clone(), metrics.clone()));
         let console = Console::new(engine.clone(), hub.clone(), metrics);
-        Ok(Self { engine, hub, services, console, listeners })
+        Ok(Self { engine, hub, services, console, listeners, threads: settings.threads })
     }
 
     /// Where it listens.
@@ -194,13 +203,30 @@ impl App {
         self.engine.clone()
     }
 
-    /// Serves until `shutdown` or a fatal fault, then drains, within bounds.
+    /// Serves until `shutdown` or a fatal fault, then drains, within bounds. Calls are served by threads of their own;
+    /// what must have a way around a crowd of them, operators, health over HTTP, metrics and signals, by this one.
     ///
     /// # Errors
-    /// When a listener cannot be handed to the runtime.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<Exit> {
+    /// When threads cannot be started, a listener cannot be handed to the runtime, or `shutdown` fails at once.
+    pub fn run(self, shutdown: impl Future<Output = io::Result<()>>) -> io::Result<Exit> {
+        let workers = Workers::start(self.threads)?;
+        let control = runtime::single()?;
+        let exit = control.block_on(self.serve(workers, shutdown));
+        // What blocks on it, a page of history, is not waited for.
+        control.shutdown_background();
+        exit
+    }
+
+    async fn serve(
+        self,
+        mut workers: Workers,
+        shutdown: impl Future<Output = io::Result<()>>,
+    ) -> io::Result<Exit> {
         let addresses = self.addresses()?;
-        let Self { engine, hub, services, console, listeners } = self;
+        let mut shutdown = pin!(shutdown);
+        // Polled before anybody is told that this serves: signals are heeded from then on.
+        let mut wanted = std::future::poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx))).await;
+        let Self { engine, hub, services, console, listeners, threads: _ } = self;
         let conflation = {
             let hub = hub.clone();
             tokio::spawn(async move { hub.run().await })
@@ -213,14 +239,25 @@ impl App {
         };
         let mut servers = JoinSet::new();
         {
-            let (services, door) = (services.clone(), closed(closing.clone()));
             let acceptor = Acceptor::new(TcpListener::from_std(listeners.grpc)?, connections_max);
-            servers.spawn(async move { services.serve(acceptor, door).await });
+            let (desk, door) = (services.desk().map_err(io::Error::other)?, closing.clone());
+            servers.spawn(async move {
+                listen(acceptor, desk, door, |connection| workers.deal(connection)).await;
+                Ok(())
+            });
         }
         {
-            let (services, door) = (services.clone(), closed(closing.clone()));
             let acceptor = Acceptor::new(TcpListener::from_std(listeners.admin)?, connections_max);
-            servers.spawn(async move { services.serve_admin(acceptor, door).await });
+            let (desk, door) = (services.operators_desk().map_err(io::Error::other)?, closing.clone());
+            servers.spawn(async move {
+                let mut here = JoinSet::new();
+                let deal = |connection| {
+                    here.spawn(connection);
+                    while here.try_join_next().is_some() {}
+                };
+                listen(acceptor, desk, door, deal).await;
+                Ok(())
+            });
         }
         {
             let (console, door) = (console.clone(), closed(closing));
@@ -232,10 +269,16 @@ impl App {
         console.set_ready(true);
         info!(grpc = %addresses.grpc, admin = %addresses.admin, http = %addresses.http, "serving");
 
-        let fatal = tokio::select! {
-            () = shutdown => None,
-            fatal = engine.fatal() => Some(fatal),
-        };
+        let mut fatal = None;
+        if wanted.is_pending() {
+            tokio::select! {
+                stop = shutdown => wanted = Poll::Ready(stop),
+                cause = engine.fatal() => fatal = Some(cause),
+            }
+        }
+        if let Poll::Ready(stop) = wanted {
+            stop?;
+        }
         services.set_serving(false).await;
         console.set_ready(false);
         let (exit, bound) = match &fatal {
@@ -272,6 +315,37 @@ impl App {
         info!(code = exit.code(), "stopped");
         Ok(exit)
     }
+}
+
+/// A connection's service.
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Deals connections out until the door closes, then waits for the last of them.
+async fn listen(
+    mut acceptor: Acceptor,
+    desk: Desk,
+    mut closing: watch::Receiver<bool>,
+    mut deal: impl FnMut(Served),
+) {
+    let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
+    loop {
+        let arrival = tokio::select! {
+            // An error means that the server is gone: closed as well.
+            _ = closing.wait_for(|closing| *closing) => break,
+            arrival = acceptor.next() => arrival,
+        };
+        let (desk, closing, open) = (desk.clone(), closing.clone(), open.clone());
+        deal(Box::pin(async move {
+            match arrival.open() {
+                Ok(connection) => desk.serve(connection, closing).await,
+                Err(error) => warn!(%error, "a connection cannot be served"),
+            }
+            drop(open);
+        }));
+    }
+    drop((acceptor, open));
+    // Nothing is ever sent: it ends when the last connection has dropped its sender.
+    let _ = all_closed.recv().await;
 }
 
 /// Waits for the servers to end: so long for calls under way, and not much longer than the last of them for streams,

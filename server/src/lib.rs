@@ -20,5 +20,6 @@ pub mod hex;
 pub mod limits;
 pub mod located;
 pub mod log;
+pub mod runtime;
 pub mod telemetry;
 pub mod verify;

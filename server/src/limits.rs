@@ -67,6 +67,10 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 pub const LOCAL_RESETS_MAX: usize = 1_024;
 /// Bytes of a call's headers.
 pub const HEADER_LIST_BYTES_MAX: u32 = 16 * 1_024;
+/// Bytes a peer may send before they are read, on one stream and on all of a connection.
+pub const RECEIVE_WINDOW_BYTES: u32 = 1_024 * 1_024;
+/// Bytes of an answer that wait for the peer to make room, a stream.
+pub const SEND_BUFFER_BYTES_MAX: usize = 400 * 1_024;
 /// How often a silent peer is asked whether it is still there.
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 /// How long it may take to say so.

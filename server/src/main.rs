@@ -13,6 +13,7 @@ use kuota_server::{
     data_dir::{key_path, read_key},
     exit::Exit,
     grpc::is_serving,
+    runtime::single,
     telemetry::subscriber,
     verify::verify,
 };
@@ -193,27 +194,20 @@ fn serve(settings: &Settings) -> Exit {
             return error.exit();
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(settings.threads)
-        .thread_name("kuota-rpc")
-        .enable_all()
-        .build();
-    let served = runtime.and_then(|runtime| runtime.block_on(async { app.run(terminated()?).await }));
-    served.unwrap_or_else(|error| {
+    app.run(terminated()).unwrap_or_else(|error| {
         complain(&error);
         Exit::Log
     })
 }
 
 /// Resolves at SIGTERM or Ctrl-C.
-fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+async fn terminated() -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }
 
 fn check(settings: &Settings) -> Exit {
@@ -290,8 +284,7 @@ fn copied(copied: Result<Copied, BackupError>) -> Exit {
 }
 
 fn health(settings: &Settings) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let answer = runtime
+    let answer = single()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(is_serving(settings.listen)));
     match answer {

@@ -11,8 +11,9 @@ use kuota_server::{
     app::App,
     clock::ManualClock,
     config::{Settings, Source},
+    exit::Exit,
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 
 /// A server under way. Its clock stands still.
 pub(crate) struct Friday {
@@ -20,7 +21,7 @@ pub(crate) struct Friday {
     pub(crate) admin_url: String,
     _data: tempfile::TempDir,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<()>,
+    running: oneshot::Receiver<Exit>,
 }
 
 impl Friday {
@@ -36,8 +37,14 @@ impl Friday {
         let app = App::start(&settings, Arc::new(ManualClock::at(UnixMillis(now))), None).unwrap();
         let addresses = app.addresses().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(async move {
-            app.run(async { drop(stopped.await) }).await.unwrap();
+        let (ended, running) = oneshot::channel();
+        std::thread::spawn(move || {
+            let exit = app.run(async {
+                drop(stopped.await);
+                Ok(())
+            });
+            // A test that is over does not ask.
+            drop(ended.send(exit.unwrap()));
         });
         let (url, admin_url) = (format!("http://{}", addresses.grpc), format!("http://{}", addresses.admin));
         Self { url, admin_url, _data: data, stop, running }

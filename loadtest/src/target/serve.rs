@@ -58,14 +58,8 @@ pub fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     tracing::subscriber::set_global_default(subscriber)?;
     let app = App::start(&settings, Arc::new(SystemClock::default()), None)?;
     let addresses = app.addresses()?;
-    // As the server's own program does it.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(settings.threads)
-        .thread_name("kuota-rpc")
-        .enable_all()
-        .build()?;
     println!("{} {}", addresses.grpc, addresses.admin);
-    let exit = runtime.block_on(app.run(parent_is_gone())).context("the server stopped")?;
+    let exit = app.run(async { Ok(parent_is_gone().await) }).context("the server stopped")?;
     anyhow::ensure!(exit == Exit::Clean, "the server stopped with {}", exit.code());
     Ok(())
 }

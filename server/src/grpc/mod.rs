@@ -3,12 +3,17 @@
 mod admin;
 mod availability;
 mod command;
+mod connection;
 mod convert;
+mod deadline;
+mod desk;
 mod health;
 mod history;
+mod inbound;
 mod language;
-mod metrics_layer;
+mod meter;
 mod office;
+mod outbound;
 mod paging;
 mod registration;
 mod status;
@@ -28,25 +33,18 @@ use kuota_api::v1::{
     office_service_server::OfficeServiceServer, registration_service_server::RegistrationServiceServer,
 };
 use tokio::sync::Semaphore;
-use tonic::transport::{
-    Server,
-    server::{Connected, TcpConnectInfo},
-};
+use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
 
-pub use self::health::is_serving;
-use self::metrics_layer::MetricsLayer;
+use self::meter::Meter;
+pub use self::{desk::Desk, health::is_serving};
 use crate::{
-    accept::{Acceptor, Connection},
     engine::{Engine, WatchHub},
-    limits::{
-        BATCH_BYTES_MAX, HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX,
-        OPERATOR_BYTES_MAX, OPERATORS_QUEUE_MAX, REQUEST_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
-    },
+    limits::{BATCH_BYTES_MAX, OPERATOR_BYTES_MAX, OPERATORS_QUEUE_MAX, REQUEST_BYTES_MAX},
     telemetry::Metrics,
 };
 
@@ -101,47 +99,33 @@ impl Services {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Serves the API, health and reflection until `shutdown`.
+    /// Where services call: the API, health and reflection.
     ///
     /// # Errors
-    /// When the transport fails, or the descriptors are broken.
-    pub async fn serve(&self, acceptor: Acceptor, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    /// When the descriptors are broken.
+    pub fn desk(&self) -> Result<Desk, tonic_reflection::server::Error> {
         let api = self.api.clone();
-        builder()
-            .layer(MetricsLayer::new(&self.metrics, &self.calls))
-            .add_service(self.health())
-            .add_service(descriptors().build_v1()?)
-            .add_service(descriptors().build_v1alpha()?)
-            .add_service(
-                RegistrationServiceServer::new(api.clone()).max_decoding_message_size(BATCH_BYTES_MAX),
-            )
+        let registration =
+            RegistrationServiceServer::new(api.clone()).max_decoding_message_size(BATCH_BYTES_MAX);
+        let others = self
+            .common()?
             .add_service(OfficeServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
-            .add_service(AvailabilityServiceServer::new(api).max_decoding_message_size(REQUEST_BYTES_MAX))
-            .serve_with_incoming_shutdown(acceptor.into_stream(), shutdown)
-            .await?;
-        Ok(())
+            .add_service(AvailabilityServiceServer::new(api).max_decoding_message_size(REQUEST_BYTES_MAX));
+        Ok(Desk::new(Some(registration), others, Meter::new(&self.metrics, &self.calls)))
     }
 
-    /// Serves operators until `shutdown`, with a way around the crowd.
+    /// Where operators call.
     ///
     /// # Errors
-    /// When the transport fails, or the descriptors are broken.
-    pub async fn serve_admin(
-        &self,
-        acceptor: Acceptor,
-        shutdown: impl Future<Output = ()>,
-    ) -> anyhow::Result<()> {
-        builder()
-            .layer(MetricsLayer::new(&self.metrics, &self.calls))
-            .add_service(self.health())
-            .add_service(descriptors().build_v1()?)
-            .add_service(descriptors().build_v1alpha()?)
-            .add_service(
-                AdminServiceServer::new(self.api.clone()).max_decoding_message_size(OPERATOR_BYTES_MAX),
-            )
-            .serve_with_incoming_shutdown(acceptor.into_stream(), shutdown)
-            .await?;
-        Ok(())
+    /// When the descriptors are broken.
+    pub fn operators_desk(&self) -> Result<Desk, tonic_reflection::server::Error> {
+        let admin = AdminServiceServer::new(self.api.clone()).max_decoding_message_size(OPERATOR_BYTES_MAX);
+        Ok(Desk::new(None, self.common()?.add_service(admin), Meter::new(&self.metrics, &self.calls)))
+    }
+
+    fn common(&self) -> Result<Routes, tonic_reflection::server::Error> {
+        let routes = Routes::new(self.health()).add_service(descriptors().build_v1()?);
+        Ok(routes.add_service(descriptors().build_v1alpha()?))
     }
 
     fn health(&self) -> HealthServer<HealthService> {
@@ -153,23 +137,6 @@ impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Services").field("api", &self.api).finish_non_exhaustive()
     }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream().connect_info()
-    }
-}
-
-fn builder() -> Server {
-    Server::builder()
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
-        .http2_max_header_list_size(HEADER_LIST_BYTES_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
 fn descriptors() -> tonic_reflection::server::Builder<'static> {

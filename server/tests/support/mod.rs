@@ -19,7 +19,7 @@ use kuota_server::{
     exit::Exit,
 };
 use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 
 /// Friday 27 November 2026, 14:00 in Pontianak: Monday 30 November opens.
 pub(crate) const T0: &str = "2026-11-27T07:00:00Z";
@@ -124,10 +124,7 @@ impl Friday {
         let app = App::start(&settings, clock.clone(), self.wrap).unwrap();
         let (addresses, engine) = (app.addresses().unwrap(), app.engine());
         let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(async move {
-            // A dropped sender stops the server as well.
-            app.run(async { drop(stopped.await) }).await.unwrap()
-        });
+        let running = run(app, stopped);
         let client = people::single_minded(&addresses.grpc.to_string()).await;
         Server { client, addresses, clock, data, engine: Some(engine), stop: Some(stop), running }
     }
@@ -178,7 +175,21 @@ pub(crate) struct Server {
     pub(crate) data: Arc<TempDir>,
     engine: Option<Arc<Engine>>,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<Exit>,
+    running: oneshot::Receiver<Exit>,
+}
+
+/// Runs a server on threads of its own until `stop` is sent or dropped.
+fn run(app: App, stop: oneshot::Receiver<()>) -> oneshot::Receiver<Exit> {
+    let (ended, running) = oneshot::channel();
+    std::thread::spawn(move || {
+        let exit = app.run(async {
+            drop(stop.await);
+            Ok(())
+        });
+        // A test that is over does not ask.
+        drop(ended.send(exit.unwrap()));
+    });
+    running
 }
 
 impl Server {

@@ -1,0 +1,97 @@
+//! What a service answers, as frames of a stream: head, data as the peer makes room for it, trailers.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{SendStream, server::SendResponse};
+use http::Response;
+use http_body::{Body as _, Frame};
+use tonic::{Status, body::Body};
+
+use super::meter::{Call, UNKNOWN, code};
+
+/// Sends an answer to its end, and ends its call with the status that the trailers tell. Whoever goes away in the middle
+/// has cancelled it.
+pub(super) async fn send(
+    response: Response<Body>,
+    mut respond: SendResponse<Bytes>,
+    mut call: Option<Call>,
+) -> Result<(), h2::Error> {
+    let (head, body) = response.into_parts();
+    let head = Response::from_parts(head, ());
+    if body.is_end_stream() {
+        respond.send_response(head, true)?;
+        return Ok(());
+    }
+    let mut stream = respond.send_response(head, false)?;
+    let mut body = pin!(body);
+    loop {
+        let frame = match poll_fn(|cx| next(&mut stream, body.as_mut(), cx)).await? {
+            None => {
+                end(&mut call, Some(UNKNOWN));
+                return stream.send_data(Bytes::new(), true);
+            }
+            Some(Err(_)) => {
+                end(&mut call, Some(UNKNOWN));
+                stream.send_reset(h2::Reason::INTERNAL_ERROR);
+                return Ok(());
+            }
+            Some(Ok(frame)) => frame,
+        };
+        match frame.into_data() {
+            Ok(data) => {
+                let is_last = body.is_end_stream();
+                if !data.is_empty() {
+                    // A token of room is enough to go on: one message is buffered at most.
+                    stream.reserve_capacity(1);
+                    poll_fn(|cx| has_room(&mut stream, cx)).await?;
+                }
+                stream.send_data(data, is_last)?;
+                if is_last {
+                    end(&mut call, Some(UNKNOWN));
+                    return Ok(());
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    end(&mut call, code(&trailers));
+                    stream.reserve_capacity(0);
+                    return stream.send_trailers(trailers);
+                }
+            }
+        }
+    }
+}
+
+fn end(call: &mut Option<Call>, said: Option<usize>) {
+    if let Some(call) = call.take() {
+        call.end(said.unwrap_or(UNKNOWN));
+    }
+}
+
+/// The next frame; an error once the peer wants no more.
+fn next(
+    stream: &mut SendStream<Bytes>,
+    body: Pin<&mut Body>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Result<Frame<Bytes>, Status>>, h2::Error>> {
+    if let Poll::Ready(reason) = stream.poll_reset(cx) {
+        return Poll::Ready(Err(reason?.into()));
+    }
+    body.poll_frame(cx).map(Ok)
+}
+
+fn has_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+    while stream.capacity() == 0 {
+        match ready!(stream.poll_capacity(cx)) {
+            Some(room) => drop(room?),
+            // The stream is over.
+            None => return Poll::Ready(Err(h2::Reason::CANCEL.into())),
+        }
+    }
+    Poll::Ready(Ok(()))
+}
