@@ -39,6 +39,11 @@ pub const BATCH_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Bytes of one request of an operator: a catalogue of 10,000 offices.
 pub const OPERATOR_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 
+/// Bytes of an ask that is read at once, where it came in at once: as many as streams may hold without more room.
+pub const ASK_BYTES_AT_ONCE_MAX: usize = 2 * 1_024;
+/// Sheets on which calls are counted; connections share them.
+pub const CALL_SHEETS: usize = 16;
+
 /// Watches at once, unless the settings say otherwise.
 pub const WATCHERS_MAX: usize = 4_096;
 /// Between two messages about the same slot to one watcher.

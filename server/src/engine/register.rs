@@ -55,6 +55,15 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn register(&self, wish: Wish) -> Answer {
+        match self.begin(wish) {
+            Begun::Answered(answer) => answer,
+            Begun::Waiting(waiting) => self.answer(waiting).await,
+        }
+    }
+
+    /// Asks for places, as far as that goes without waiting.
+    #[must_use]
+    pub fn begin(&self, wish: Wish) -> Begun {
         let mut receiver = None;
         let caller = || {
             let (answer, told) = oneshot::channel();
@@ -68,15 +77,28 @@ impl Engine {
             }
             reached => reached,
         };
-        let answer = match reached.and_then(Reached::answer) {
-            Ok(Some(granted)) => Ok(granted),
+        match reached.and_then(Reached::answer) {
+            Ok(Some(granted)) => Begun::Answered(Ok(granted)),
             Ok(None) => match receiver {
-                Some(told) => told.await.unwrap_or(Err(Failure::OutcomeUnknown)),
-                None => Err(Failure::Internal),
+                Some(told) => Begun::Waiting(Waiting(told)),
+                None => Begun::Answered(Err(Failure::Internal)),
             },
-            Err(failure) => Err(failure),
-        };
-        self.count(&answer);
+            Err(failure) => Begun::Answered(self.told(Err(failure))),
+        }
+    }
+
+    /// Waits for what the ledger says to an ask.
+    ///
+    /// # Errors
+    /// A refusal, or why there is no answer.
+    pub async fn answer(&self, waiting: Waiting) -> Answer {
+        self.told(waiting.0.await.unwrap_or(Err(Failure::OutcomeUnknown)))
+    }
+
+    fn told(&self, answer: Answer) -> Answer {
+        if let Err(Failure::Refused(refusal)) = &answer {
+            self.metrics.refused(refusal);
+        }
         answer
     }
 
@@ -98,18 +120,11 @@ impl Engine {
         }
         self.hand_over_all(ready);
         let told = sitting.all().await;
-        let answers = at_once.into_iter().zip(told).map(|(at_once, told)| {
-            let answer = at_once.or(told).unwrap_or(Err(Failure::OutcomeUnknown));
-            self.count(&answer);
-            answer
-        });
+        let answers = at_once
+            .into_iter()
+            .zip(told)
+            .map(|(at_once, told)| self.told(at_once.or(told).unwrap_or(Err(Failure::OutcomeUnknown))));
         answers.collect()
-    }
-
-    fn count(&self, answer: &Answer) {
-        if let Err(Failure::Refused(refusal)) = answer {
-            self.metrics.refused(refusal);
-        }
     }
 
     /// Everything of a registration that needs neither permits nor waiting.
@@ -271,6 +286,20 @@ impl Engine {
         (applicants, ContentHash(hash))
     }
 }
+
+/// How far an ask came without waiting.
+#[derive(Debug)]
+pub enum Begun {
+    /// To its end.
+    Answered(Answer),
+    /// To the ledger, or to one that is with it under the same id.
+    Waiting(Waiting),
+}
+
+/// The answer to come.
+#[derive(Debug)]
+#[must_use = "somebody waits"]
+pub struct Waiting(oneshot::Receiver<Answer>);
 
 /// How far a registration came without waiting.
 enum Reached {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use tonic::Status;
 
 /// Digits of a timeout, as gRPC has them.
 const DIGITS_MAX: usize = 8;
@@ -24,6 +25,11 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
         "n" => Some(Duration::from_nanos(number)),
         _ => None,
     }
+}
+
+/// What a caller is told who waits no longer.
+pub(super) fn passed() -> Status {
+    Status::deadline_exceeded("the time that the caller gave is over")
 }
 
 #[cfg(test)]

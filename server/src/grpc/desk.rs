@@ -8,7 +8,7 @@ use h2::server::SendResponse;
 use http::{Request, Response};
 use kuota_api::v1::registration_service_server::{RegistrationServiceServer, SERVICE_NAME};
 use tokio::{sync::watch, time::sleep};
-use tonic::{Status, body::Body, service::Routes};
+use tonic::{body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
@@ -16,10 +16,15 @@ use super::{
     connection::{self, Begin, Incoming, UnderWay},
     deadline,
     inbound::Inbound,
-    meter::{Call, Meter},
+    meter::Call,
     outbound,
+    quick::{self, Read},
 };
-use crate::accept::Connection;
+use crate::{
+    accept::Connection,
+    limits::BATCH_BYTES_MAX,
+    telemetry::{CallSheet, Method, Metrics},
+};
 
 /// Takes connections of one listener.
 #[derive(Clone, Debug)]
@@ -28,43 +33,76 @@ pub struct Desk(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// Asked by so many that their way is the shortest; operators do not have it.
-    registration: Option<RegistrationServiceServer<Api>>,
+    registration: Option<Registration>,
     others: Routes,
-    meter: Meter,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Registration {
+    api: Api,
+    generated: RegistrationServiceServer<Api>,
+}
+
+/// Takes the calls of one connection.
+struct Clerk<'a> {
+    desk: &'a Inner,
+    sheet: Arc<CallSheet>,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl Desk {
-    pub(super) fn new(
-        registration: Option<RegistrationServiceServer<Api>>,
-        others: Routes,
-        meter: Meter,
-    ) -> Self {
-        Self(Arc::new(Inner { registration, others: others.prepare(), meter }))
+    /// For everybody, with a short way for the service that most calls ask.
+    pub(super) fn new(api: Api, others: Routes, metrics: Arc<Metrics>) -> Self {
+        let generated =
+            RegistrationServiceServer::new(api.clone()).max_decoding_message_size(BATCH_BYTES_MAX);
+        let registration = Some(Registration { api, generated });
+        Self(Arc::new(Inner { registration, others: others.prepare(), metrics }))
+    }
+
+    /// For operators.
+    pub(super) fn of_operators(others: Routes, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Inner { registration: None, others: others.prepare(), metrics }))
     }
 
     /// Serves a connection until it ends; once `closing` says so, until its calls are answered.
     pub async fn serve(self, connection: Connection, closing: watch::Receiver<bool>) {
-        connection::serve(connection, &self, closing).await;
+        let clerk = Clerk { desk: &self.0, sheet: self.0.metrics.call_sheet() };
+        connection::serve(connection, &clerk, closing).await;
     }
+}
 
+impl Inner {
     fn answer(&self, request: Request<Inbound>) -> Answer {
         let path = request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE_NAME));
-        match &self.0.registration {
+        match &self.registration {
             Some(registration) if path.is_some_and(|method| method.starts_with('/')) => {
-                registration.clone().call(request)
+                registration.generated.clone().call(request)
             }
-            _ => Box::pin(self.0.others.clone().call(request)),
+            _ => Box::pin(self.others.clone().call(request)),
         }
     }
 }
 
-impl Begin for Desk {
-    fn begin(&self, (request, respond): Incoming, _: &mut Context<'_>) -> Option<UnderWay> {
-        let call = self.0.meter.begin(request.uri().path());
-        let timeout = deadline::of(request.headers());
-        let answer = self.answer(request.map(|stream| Inbound::new(None, stream)));
+impl Begin for Clerk<'_> {
+    fn begin(&self, (request, respond): Incoming, cx: &mut Context<'_>) -> Option<UnderWay> {
+        let method = Method::of(request.uri().path());
+        let call = method.map(|method| Call::begin(&self.sheet, method));
+        let (head, stream) = request.into_parts();
+        let (call, body) = match (&self.desk.registration, method, call) {
+            (Some(registration), Some(Method::REGISTER), Some(call)) => {
+                match quick::read(&head.headers, stream, cx) {
+                    Read::Whole(ask) => {
+                        return quick::register(&registration.api, ask, &head.headers, respond, call);
+                    }
+                    Read::Other(body) => (Some(call), body),
+                }
+            }
+            (_, _, call) => (call, Inbound::new(None, stream)),
+        };
+        let timeout = deadline::of(&head.headers);
+        let answer = self.desk.answer(Request::from_parts(head, body));
         let patience = async move {
             match timeout {
                 Some(timeout) => sleep(timeout).await,
@@ -87,7 +125,7 @@ async fn carry(
         biased;
         Ok(response) = answer => response,
         _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-        () = patience => Status::deadline_exceeded("the time that the caller gave is over").into_http(),
+        () = patience => deadline::passed().into_http(),
     };
     let call = call.and_then(|call| call.head(response.headers()));
     // An error is a caller that went away.

@@ -1,5 +1,6 @@
 //! In which language people are spoken to. Reasons, metadata and error messages for developers never change with it.
 
+use http::HeaderMap;
 use tonic::metadata::MetadataMap;
 
 /// A language there are words in.
@@ -14,7 +15,12 @@ pub(super) enum Language {
 impl Language {
     /// The best of those a call names in `accept-language` (RFC 9110, section 12.5.4).
     pub(super) fn of(metadata: &MetadataMap) -> Self {
-        let named = metadata.get("accept-language").and_then(|value| value.to_str().ok());
+        Self::of_headers(metadata.as_ref())
+    }
+
+    /// The same, where the headers are still bare.
+    pub(super) fn of_headers(headers: &HeaderMap) -> Self {
+        let named = headers.get("accept-language").and_then(|value| value.to_str().ok());
         named.map_or_else(Self::default, Self::best_of)
     }
 

@@ -15,22 +15,17 @@ mod meter;
 mod office;
 mod outbound;
 mod paging;
+mod quick;
 mod registration;
 mod status;
 mod words;
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use kuota_api::v1::{
     admin_service_server::AdminServiceServer, availability_service_server::AvailabilityServiceServer,
-    office_service_server::OfficeServiceServer, registration_service_server::RegistrationServiceServer,
+    office_service_server::OfficeServiceServer,
 };
 use tokio::sync::Semaphore;
 use tonic::service::Routes;
@@ -40,11 +35,10 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-use self::meter::Meter;
 pub use self::{desk::Desk, health::is_serving};
 use crate::{
     engine::{Engine, WatchHub},
-    limits::{BATCH_BYTES_MAX, OPERATOR_BYTES_MAX, OPERATORS_QUEUE_MAX, REQUEST_BYTES_MAX},
+    limits::{OPERATOR_BYTES_MAX, OPERATORS_QUEUE_MAX, REQUEST_BYTES_MAX},
     telemetry::Metrics,
 };
 
@@ -52,7 +46,6 @@ use crate::{
 pub struct Services {
     api: Api,
     metrics: Arc<Metrics>,
-    calls: Arc<AtomicUsize>,
     health: HealthReporter,
 }
 
@@ -82,7 +75,7 @@ impl Services {
     pub fn new(engine: Arc<Engine>, hub: Arc<WatchHub>, metrics: Arc<Metrics>) -> Self {
         let writers = Arc::new(Semaphore::new(OPERATORS_QUEUE_MAX));
         let api = Api { engine, hub, writers };
-        Self { api, metrics, calls: Arc::default(), health: HealthReporter::new() }
+        Self { api, metrics, health: HealthReporter::new() }
     }
 
     /// Says to whoever asks whether calls are welcome.
@@ -95,8 +88,8 @@ impl Services {
 
     /// Unary calls that are not answered yet.
     #[must_use]
-    pub fn calls_under_way(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
+    pub fn calls_under_way(&self) -> u64 {
+        self.metrics.calls_under_way()
     }
 
     /// Where services call: the API, health and reflection.
@@ -105,13 +98,13 @@ impl Services {
     /// When the descriptors are broken.
     pub fn desk(&self) -> Result<Desk, tonic_reflection::server::Error> {
         let api = self.api.clone();
-        let registration =
-            RegistrationServiceServer::new(api.clone()).max_decoding_message_size(BATCH_BYTES_MAX);
         let others = self
             .common()?
             .add_service(OfficeServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX))
-            .add_service(AvailabilityServiceServer::new(api).max_decoding_message_size(REQUEST_BYTES_MAX));
-        Ok(Desk::new(Some(registration), others, Meter::new(&self.metrics, &self.calls)))
+            .add_service(
+                AvailabilityServiceServer::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX),
+            );
+        Ok(Desk::new(api, others, self.metrics.clone()))
     }
 
     /// Where operators call.
@@ -120,7 +113,7 @@ impl Services {
     /// When the descriptors are broken.
     pub fn operators_desk(&self) -> Result<Desk, tonic_reflection::server::Error> {
         let admin = AdminServiceServer::new(self.api.clone()).max_decoding_message_size(OPERATOR_BYTES_MAX);
-        Ok(Desk::new(None, self.common()?.add_service(admin), Meter::new(&self.metrics, &self.calls)))
+        Ok(Desk::of_operators(self.common()?.add_service(admin), self.metrics.clone()))
     }
 
     fn common(&self) -> Result<Routes, tonic_reflection::server::Error> {

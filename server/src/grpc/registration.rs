@@ -44,6 +44,19 @@ impl Api {
         }
     }
 
+    pub(super) fn register_response(
+        &self,
+        answer: Answer,
+        key: RequestKey,
+        language: Language,
+    ) -> Result<v1::RegisterResponse, Status> {
+        let outcome = match self.outcome(answer, Some(key), language)? {
+            Outcome::Registration(registration) => register_response::Outcome::Registration(registration),
+            Outcome::Refusal(refusal) => register_response::Outcome::Refusal(refusal),
+        };
+        Ok(v1::RegisterResponse { outcome: Some(outcome), server_time: self.server_time() })
+    }
+
     fn registration(&self, granted: &Granted) -> v1::Registration {
         let office = self.engine.office_id(granted.registration.slot.office);
         convert::registration(granted, office)
@@ -64,12 +77,7 @@ impl RegistrationService for Api {
         let wish = convert::wish(request.into_inner(), ANONYMOUS)?;
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let answer = self.engine.register(wish).await;
-        let outcome = match self.outcome(answer, Some(key), language)? {
-            Outcome::Registration(registration) => register_response::Outcome::Registration(registration),
-            Outcome::Refusal(refusal) => register_response::Outcome::Refusal(refusal),
-        };
-        let server_time = self.server_time();
-        Ok(Response::new(v1::RegisterResponse { outcome: Some(outcome), server_time }))
+        Ok(Response::new(self.register_response(answer, key, language)?))
     }
 
     async fn register_batch(

@@ -1,7 +1,12 @@
 //! Every metric, by name, with its stored handle. Labels are bounded: an office, a lane, a reason, a method; never an
 //! id, never a date. Makes no decisions.
 
-use std::{collections::HashMap, fmt, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kuota_domain::{
     refusal::Refusal,
@@ -10,6 +15,9 @@ use kuota_domain::{
 };
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::calls::{CallSheet, Calls};
+use crate::limits::CALL_SHEETS;
 
 const GRANTS: &str = "kuota_grants_total";
 const CANCELLATIONS: &str = "kuota_cancellations_total";
@@ -33,11 +41,8 @@ const REPLAY: &str = "kuota_replay_seconds";
 const CLOCK_DRIFT: &str = "kuota_clock_drift_seconds";
 const NEXT_OPENING: &str = "kuota_next_opening_seconds";
 const BUILD: &str = "kuota_build_info";
-const RPC_STARTED: &str = "grpc_server_started_total";
-const RPC_HANDLED: &str = "grpc_server_handled_total";
-const RPC_HANDLING: &str = "grpc_server_handling_seconds";
 
-const DESCRIPTIONS: [(&str, Unit, &str); 25] = [
+const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
     (GRANTS, Unit::Count, "Registrations granted, by lane"),
     (CANCELLATIONS, Unit::Count, "Registrations cancelled, by lane"),
     (REFUSALS, Unit::Count, "Refusals, by reason"),
@@ -60,42 +65,19 @@ const DESCRIPTIONS: [(&str, Unit, &str); 25] = [
     (CLOCK_DRIFT, Unit::Seconds, "Wall clock against monotonic clock since the start; writes pause at 5"),
     (NEXT_OPENING, Unit::Seconds, "Time until the next opening; NaN when none is scheduled"),
     (BUILD, Unit::Count, "Always 1, with the version"),
-    (RPC_STARTED, Unit::Count, "RPCs started"),
-    (RPC_HANDLED, Unit::Count, "RPCs completed, by status code"),
-    (RPC_HANDLING, Unit::Seconds, "Time from an RPC's head to its response's head; of a stream, to its end"),
 ];
 
-const SECONDS: [f64; 14] =
+pub(super) const SECONDS: [f64; 14] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const COUNTS: [f64; 13] =
     [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
-
-/// Names of the gRPC status codes, by number.
-const CODES: [&str; 17] = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-];
 
 /// Every metric, and the registry they live in.
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     stored: Stored,
+    calls: Calls,
     places_free: Mutex<HashMap<(String, Lane), Gauge>>,
 }
 
@@ -141,14 +123,6 @@ pub struct Gauges {
     pub next_opening_ms: Option<i64>,
 }
 
-/// Handles of one RPC method.
-#[derive(Clone)]
-pub struct CallMetrics {
-    started: Counter,
-    handled: [Counter; CODES.len()],
-    handling: Histogram,
-}
-
 impl Metrics {
     /// A registry of its own: two servers in one process do not mix.
     ///
@@ -162,14 +136,14 @@ impl Metrics {
                 builder.set_buckets_for_metric(name, buckets).expect("there are buckets")
             })
         };
-        let builder = buckets(PrometheusBuilder::new(), &[QUEUE_WAIT, COMMIT, RPC_HANDLING], &SECONDS);
+        let builder = buckets(PrometheusBuilder::new(), &[QUEUE_WAIT, COMMIT], &SECONDS);
         let recorder = buckets(builder, &[ROUND_COMMANDS, BATCH_EVENTS], &COUNTS).build_recorder();
         let handle = recorder.handle();
         with_local_recorder(&recorder, || {
             for (name, unit, description) in DESCRIPTIONS {
                 if name.ends_with("_total") {
                     metrics::describe_counter!(name, unit, description);
-                } else if [QUEUE_WAIT, COMMIT, RPC_HANDLING, ROUND_COMMANDS, BATCH_EVENTS].contains(&name) {
+                } else if [QUEUE_WAIT, COMMIT, ROUND_COMMANDS, BATCH_EVENTS].contains(&name) {
                     metrics::describe_histogram!(name, unit, description);
                 } else {
                     metrics::describe_gauge!(name, unit, description);
@@ -191,7 +165,8 @@ impl Metrics {
             replay: gauge!(REPLAY),
         };
         let stored = with_local_recorder(&recorder, build);
-        let metrics = Self { recorder, handle, stored, places_free: Mutex::default() };
+        let metrics =
+            Self { recorder, handle, stored, calls: Calls::new(CALL_SHEETS), places_free: Mutex::default() };
         metrics.log_writable(true);
         metrics
     }
@@ -243,18 +218,16 @@ impl Metrics {
         self.stored.replay.set(took.as_secs_f64());
     }
 
-    /// Handles of one RPC method; build them once.
+    /// A sheet on which some connections count their calls.
     #[must_use]
-    pub fn call(&self, kind: &'static str, service: &'static str, method: &'static str) -> CallMetrics {
-        let labels = [("grpc_type", kind), ("grpc_service", service), ("grpc_method", method)];
-        with_local_recorder(&self.recorder, || CallMetrics {
-            started: counter!(RPC_STARTED, &labels),
-            handled: CODES.map(|code| {
-                let [kind, service, method] = labels;
-                counter!(RPC_HANDLED, &[kind, service, method, ("grpc_code", code)])
-            }),
-            handling: histogram!(RPC_HANDLING, &labels),
-        })
+    pub fn call_sheet(&self) -> Arc<CallSheet> {
+        self.calls.sheet()
+    }
+
+    /// Unary calls that are not answered yet.
+    #[must_use]
+    pub fn calls_under_way(&self) -> u64 {
+        self.calls.unary_under_way()
     }
 
     /// Everything in Prometheus' text format, with these gauges.
@@ -283,7 +256,9 @@ impl Metrics {
         });
         self.stored.queue_depth.set(float(gauges.queue_depth));
         self.handle.run_upkeep();
-        self.handle.render()
+        let mut text = self.handle.render();
+        text.push_str(&self.calls.render());
+        text
     }
 }
 
@@ -296,25 +271,6 @@ impl Default for Metrics {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
-    }
-}
-
-impl CallMetrics {
-    /// A call came in.
-    pub fn started(&self) {
-        self.started.increment(1);
-    }
-
-    /// A call was answered with a status code.
-    pub fn handled(&self, code: usize, took: Duration) {
-        self.handled[code.min(CODES.len() - 1)].increment(1);
-        self.handling.record(took);
-    }
-}
-
-impl fmt::Debug for CallMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CallMetrics")
     }
 }
 

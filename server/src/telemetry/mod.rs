@@ -1,9 +1,11 @@
 //! Metrics and log lines.
 
+mod calls;
 mod logging;
 mod metrics;
 
 pub use self::{
+    calls::{CallKind, CallSheet, Method},
     logging::subscriber,
-    metrics::{CallMetrics, Gauges, Metrics},
+    metrics::{Gauges, Metrics},
 };

@@ -1,0 +1,143 @@
+//! `Register` without the detour through generated code, for an ask that came in whole with its head: read where it
+//! lies, begun at once, and answered in the same breath unless the ledger is asked. Everything else, and everything odd,
+//! goes the generated way, which knows what to say.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use h2::{RecvStream, server::SendResponse};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use kuota_api::v1;
+use kuota_domain::ids::RequestKey;
+use prost::Message;
+use tokio::time::sleep;
+use tonic::Status;
+
+use super::{
+    Api,
+    connection::UnderWay,
+    convert, deadline,
+    inbound::Inbound,
+    language::Language,
+    meter::{Call, OK},
+    registration::ANONYMOUS,
+};
+use crate::{engine::Begun, limits::ASK_BYTES_AT_ONCE_MAX};
+
+/// Bytes before a message: whether it is compressed, and its length.
+const PREFIX_BYTES: usize = 5;
+
+/// What was read of an ask.
+pub(super) enum Read {
+    /// All of it.
+    Whole(v1::RegisterRequest),
+    /// Not all of it, or it is none.
+    Other(Inbound),
+}
+
+/// Reads an ask if it is there.
+pub(super) fn read(headers: &HeaderMap, mut stream: RecvStream, cx: &mut Context<'_>) -> Read {
+    if headers.contains_key("grpc-encoding") {
+        return Read::Other(Inbound::new(None, stream));
+    }
+    let Poll::Ready(Some(Ok(data))) = stream.poll_data(cx) else {
+        return Read::Other(Inbound::new(None, stream));
+    };
+    // Many send the end by itself.
+    let is_whole = stream.is_end_stream() || matches!(stream.poll_data(cx), Poll::Ready(None));
+    let asked =
+        is_whole.then(|| message(&data)).flatten().and_then(|ask| v1::RegisterRequest::decode(ask).ok());
+    match asked {
+        Some(ask) => Read::Whole(ask),
+        None => Read::Other(Inbound::new(Some(data), stream)),
+    }
+}
+
+/// The message in a body, if that is plain and short and has no other.
+fn message(body: &Bytes) -> Option<Bytes> {
+    let (prefix, message) = body.split_first_chunk::<PREFIX_BYTES>()?;
+    let [is_compressed, length @ ..] = *prefix;
+    let fits = u32::from_be_bytes(length) == u32::try_from(message.len()).ok()?;
+    (is_compressed == 0 && fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then(|| body.slice(PREFIX_BYTES..))
+}
+
+/// Begins an ask, and answers it at once unless the ledger is asked.
+pub(super) fn register(
+    api: &Api,
+    ask: v1::RegisterRequest,
+    headers: &HeaderMap,
+    mut respond: SendResponse<Bytes>,
+    call: Call,
+) -> Option<UnderWay> {
+    let language = Language::of_headers(headers);
+    let wish = match convert::wish(ask, ANONYMOUS) {
+        Ok(wish) => wish,
+        Err(status) => {
+            send(Err(status), respond, call);
+            return None;
+        }
+    };
+    let key = RequestKey { caller: wish.caller, id: wish.request_id };
+    let waiting = match api.engine.begin(wish) {
+        Begun::Answered(answer) => {
+            send(api.register_response(answer, key, language).map(|answer| framed(&answer)), respond, call);
+            return None;
+        }
+        Begun::Waiting(waiting) => waiting,
+    };
+    let (api, timeout) = (api.clone(), deadline::of(headers));
+    Some(Box::pin(async move {
+        let patience = async {
+            match timeout {
+                Some(timeout) => sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        // Whoever goes away or waits no longer changes nothing: what was asked of the ledger belongs to it.
+        let answer = tokio::select! {
+            biased;
+            answer = api.engine.answer(waiting) => api.register_response(answer, key, language),
+            _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
+            () = patience => Err(deadline::passed()),
+        };
+        send(answer.map(|answer| framed(&answer)), respond, call);
+    }))
+}
+
+fn framed(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
+    bytes.put_u8(0);
+    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    // There is room: it was just made.
+    let _ = message.encode(&mut bytes);
+    bytes.freeze()
+}
+
+/// Sends an answer in one go. It is short, so that h2 may keep it until the peer makes room.
+fn send(answer: Result<Bytes, Status>, mut respond: SendResponse<Bytes>, call: Call) {
+    // An error is a caller that went away.
+    let _ = match answer {
+        Ok(message) => {
+            call.end(OK);
+            reply(message, &mut respond)
+        }
+        Err(status) => {
+            call.end(i32::from(status.code()).unsigned_abs() as usize);
+            respond.send_response(status.into_http(), true).map(drop)
+        }
+    };
+}
+
+fn reply(message: Bytes, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
+    let mut head = Response::new(());
+    head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let mut stream = respond.send_response(head, false)?;
+    stream.send_data(message, false)?;
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+    stream.send_trailers(trailers)
+}
