@@ -76,6 +76,8 @@ pub const HEADER_LIST_BYTES_MAX: u32 = 16 * 1_024;
 pub const RECEIVE_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// Bytes of an answer that wait for the peer to make room, a stream.
 pub const SEND_BUFFER_BYTES_MAX: usize = 400 * 1_024;
+/// Times a connection goes on with what it did itself before others have their turn.
+pub const ROUNDS_PER_POLL_MAX: usize = 3;
 /// How often a silent peer is asked whether it is still there.
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 /// How long it may take to say so.

@@ -7,11 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Wake, Waker, ready},
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use futures_util::{StreamExt as _, stream::FuturesUnordered, task::AtomicWaker};
 use h2::{
     Ping, PingPong, Reason, RecvStream,
     server::{Builder, SendResponse},
@@ -27,7 +27,7 @@ use crate::{
     accept::Connection,
     limits::{
         FIRST_BYTES_WITHIN, HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX,
-        RECEIVE_WINDOW_BYTES, SEND_BUFFER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
+        RECEIVE_WINDOW_BYTES, ROUNDS_PER_POLL_MAX, SEND_BUFFER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
     },
 };
 
@@ -64,7 +64,9 @@ pub(super) async fn serve(socket: Connection, desk: &impl Begin, closing: watch:
         session.tasks.push(Task::Watch(Box::pin(until_silent(ping_pong, session.heard.clone()))));
     }
     session.tasks.push(Task::Watch(Box::pin(until_closing(closing))));
-    let ended = std::future::poll_fn(|cx| session.poll(&mut link, cx)).await;
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let ended = std::future::poll_fn(|cx| bell.answer(&waker, cx, |cx| session.poll(&mut link, cx))).await;
     if let Err(error) = ended {
         debug!(%error, "a connection failed");
     }
@@ -94,6 +96,57 @@ impl Future for Task {
             Self::Call(call) => call.as_mut().poll(cx).map(|()| Sign::Ended),
             Self::Watch(watch) => watch.as_mut().poll(cx),
         }
+    }
+}
+
+/// Wakes a connection. What a connection does to itself while it is polled, as an answer that shall be written, has it
+/// go on at once instead of queueing behind all others, when its memory is no longer at hand.
+#[derive(Debug, Default)]
+struct Bell {
+    polled: AtomicBool,
+    rung: AtomicBool,
+    task: AtomicWaker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // SeqCst, here and in `answer`: either this sees that nobody polls, or whoever polls sees this.
+        self.rung.store(true, Ordering::SeqCst);
+        if !self.polled.load(Ordering::SeqCst) {
+            self.task.wake();
+        }
+    }
+}
+
+impl Bell {
+    /// Polls until nothing rings, or for a bounded number of rounds.
+    fn answer<T>(
+        self: &Arc<Self>,
+        waker: &Waker,
+        cx: &Context<'_>,
+        mut round: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.task.register(cx.waker());
+        self.polled.store(true, Ordering::SeqCst);
+        for _ in 0..ROUNDS_PER_POLL_MAX {
+            self.rung.store(false, Ordering::SeqCst);
+            if let Poll::Ready(over) = round(&mut Context::from_waker(waker)) {
+                return Poll::Ready(over);
+            }
+            if !self.rung.load(Ordering::SeqCst) {
+                break;
+            }
+        }
+        self.polled.store(false, Ordering::SeqCst);
+        // It rang at the last moment, or goes on ringing: others first.
+        if self.rung.load(Ordering::SeqCst) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 
