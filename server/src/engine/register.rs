@@ -55,22 +55,22 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn register(&self, wish: Wish) -> Answer {
-        match self.begin(wish) {
+        match self.begin(wish, self.clock.now()) {
             Begun::Answered(answer) => answer,
             Begun::Waiting(waiting) => self.answer(waiting).await,
         }
     }
 
-    /// Asks for places, as far as that goes without waiting.
+    /// Asks for places, as far as that goes without waiting. `now` is the engine's.
     #[must_use]
-    pub fn begin(&self, wish: Wish) -> Begun {
+    pub fn begin(&self, wish: Wish, now: UnixMillis) -> Begun {
         let mut receiver = None;
         let caller = || {
             let (answer, told) = oneshot::channel();
             receiver = Some(told);
             Caller::Alone(answer)
         };
-        let reached = match self.prepare(wish, caller) {
+        let reached = match self.prepare(wish, now, caller) {
             Ok(Reached::Ready(ready)) => {
                 self.hand_over(*ready);
                 Ok(Reached::Waiting)
@@ -105,11 +105,11 @@ impl Engine {
     /// Asks for many places at once; the answers come in the order of the wishes. Not atomic: each wish is decided by
     /// itself. One claim a slot, and one message to the ledger.
     pub async fn register_batch(&self, wishes: Vec<Wish>) -> Vec<Answer> {
-        let sitting = Sitting::of(wishes.len());
+        let (sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
         let mut at_once = Vec::with_capacity(wishes.len());
         for (at, wish) in wishes.into_iter().enumerate() {
-            let reached = match self.prepare(wish, || sitting.seat(at)) {
+            let reached = match self.prepare(wish, now, || sitting.seat(at)) {
                 Ok(Reached::Ready(one)) => {
                     ready.push(*one);
                     Ok(Reached::Waiting)
@@ -128,8 +128,12 @@ impl Engine {
     }
 
     /// Everything of a registration that needs neither permits nor waiting.
-    fn prepare(&self, wish: Wish, caller: impl FnOnce() -> Caller) -> Result<Reached, Failure> {
-        let now = self.clock.now();
+    fn prepare(
+        &self,
+        wish: Wish,
+        now: UnixMillis,
+        caller: impl FnOnce() -> Caller,
+    ) -> Result<Reached, Failure> {
         let directory = self.read.directory.load();
         let Some((office, entry)) = directory.find(&wish.office) else {
             return Err(Failure::OfficeNotFound(wish.office));

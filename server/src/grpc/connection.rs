@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -40,7 +41,7 @@ pub(super) type UnderWay = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Begins a call: whatever cannot be answered at once is carried on by the connection.
 pub(super) trait Begin {
     /// Must not wait. The context is the connection's: what wakes it has the connection polled again, not the call.
-    fn begin(&self, call: Incoming, cx: &mut Context<'_>) -> Option<UnderWay>;
+    fn begin(&self, call: Incoming, came: Instant, cx: &mut Context<'_>) -> Option<UnderWay>;
 }
 
 /// Serves a connection until it ends; once `closing` says so, until its calls are answered.
@@ -176,8 +177,9 @@ impl<D: Begin> Session<'_, D> {
         };
         if !self.arrived.is_empty() {
             self.heard.store(true, Ordering::Relaxed);
+            let came = Instant::now();
             for call in self.arrived.drain(..) {
-                self.tasks.extend(self.desk.begin(call, cx).map(Task::Call));
+                self.tasks.extend(self.desk.begin(call, came, cx).map(Task::Call));
             }
         }
         while let Poll::Ready(Some(sign)) = self.tasks.poll_next_unpin(cx) {

@@ -1,7 +1,7 @@
 //! Where calls come in: finds their service, waits as long as the caller does, sends the answer. The services are what
 //! generated code makes of ours.
 
-use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Context};
+use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Context, time::Instant};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -18,7 +18,7 @@ use super::{
     inbound::Inbound,
     meter::Call,
     outbound,
-    quick::{self, Read},
+    quick::{self, Quick, Read},
 };
 use crate::{
     accept::Connection,
@@ -40,7 +40,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Registration {
-    api: Api,
+    quick: Quick,
     generated: RegistrationServiceServer<Api>,
 }
 
@@ -57,7 +57,7 @@ impl Desk {
     pub(super) fn new(api: Api, others: Routes, metrics: Arc<Metrics>) -> Self {
         let generated =
             RegistrationServiceServer::new(api.clone()).max_decoding_message_size(BATCH_BYTES_MAX);
-        let registration = Some(Registration { api, generated });
+        let registration = Some(Registration { quick: Quick::new(api), generated });
         Self(Arc::new(Inner { registration, others: others.prepare(), metrics }))
     }
 
@@ -86,15 +86,15 @@ impl Inner {
 }
 
 impl Begin for Clerk<'_> {
-    fn begin(&self, (request, respond): Incoming, cx: &mut Context<'_>) -> Option<UnderWay> {
+    fn begin(&self, (request, respond): Incoming, came: Instant, cx: &mut Context<'_>) -> Option<UnderWay> {
         let method = Method::of(request.uri().path());
-        let call = method.map(|method| Call::begin(&self.sheet, method));
+        let call = method.map(|method| Call::begin(&self.sheet, method, came));
         let (head, stream) = request.into_parts();
         let (call, body) = match (&self.desk.registration, method, call) {
             (Some(registration), Some(Method::REGISTER), Some(call)) => {
                 match quick::read(&head.headers, stream, cx) {
                     Read::Whole(ask) => {
-                        return quick::register(&registration.api, ask, &head.headers, respond, call);
+                        return registration.quick.register(ask, &head.headers, respond, call);
                     }
                     Read::Other(body) => (Some(call), body),
                 }

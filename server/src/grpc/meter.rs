@@ -28,9 +28,9 @@ pub(super) struct Call {
 
 impl Call {
     /// A call came in.
-    pub(super) fn begin(sheet: &Arc<CallSheet>, method: Method) -> Self {
+    pub(super) fn begin(sheet: &Arc<CallSheet>, method: Method, began: Instant) -> Self {
         sheet.started(method);
-        Self { sheet: sheet.clone(), method, began: Instant::now(), code: CANCELLED }
+        Self { sheet: sheet.clone(), method, began, code: CANCELLED }
     }
 
     /// The head of its answer is there. An error stands in it; a stream that has begun well may still end badly, and

@@ -10,8 +10,8 @@ use std::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
-use kuota_api::v1;
-use kuota_domain::ids::RequestKey;
+use kuota_api::v1::{self, register_response};
+use kuota_domain::{ids::RequestKey, refusal::Refusal, time::UnixMillis};
 use prost::Message;
 use tokio::time::sleep;
 use tonic::Status;
@@ -19,13 +19,18 @@ use tonic::Status;
 use super::{
     Api,
     connection::UnderWay,
-    convert, deadline,
+    convert::{self, timestamp},
+    deadline,
     inbound::Inbound,
     language::Language,
     meter::{Call, OK},
     registration::ANONYMOUS,
+    status::refusal,
 };
-use crate::{engine::Begun, limits::ASK_BYTES_AT_ONCE_MAX};
+use crate::{
+    engine::{Begun, Failure},
+    limits::ASK_BYTES_AT_ONCE_MAX,
+};
 
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
@@ -64,56 +69,94 @@ fn message(body: &Bytes) -> Option<Bytes> {
     (is_compressed == 0 && fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then(|| body.slice(PREFIX_BYTES..))
 }
 
-/// Begins an ask, and answers it at once unless the ledger is asked.
-pub(super) fn register(
-    api: &Api,
-    ask: v1::RegisterRequest,
-    headers: &HeaderMap,
-    mut respond: SendResponse<Bytes>,
-    call: Call,
-) -> Option<UnderWay> {
-    let language = Language::of_headers(headers);
-    let wish = match convert::wish(ask, ANONYMOUS) {
-        Ok(wish) => wish,
-        Err(status) => {
-            send(Err(status), respond, call);
-            return None;
-        }
-    };
-    let key = RequestKey { caller: wish.caller, id: wish.request_id };
-    let waiting = match api.engine.begin(wish) {
-        Begun::Answered(answer) => {
-            send(api.register_response(answer, key, language).map(|answer| framed(&answer)), respond, call);
-            return None;
-        }
-        Begun::Waiting(waiting) => waiting,
-    };
-    let (api, timeout) = (api.clone(), deadline::of(headers));
-    Some(Box::pin(async move {
-        let patience = async {
-            match timeout {
-                Some(timeout) => sleep(timeout).await,
-                None => std::future::pending().await,
-            }
-        };
-        // Whoever goes away or waits no longer changes nothing: what was asked of the ledger belongs to it.
-        let answer = tokio::select! {
-            biased;
-            answer = api.engine.answer(waiting) => api.register_response(answer, key, language),
-            _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-            () = patience => Err(deadline::passed()),
-        };
-        send(answer.map(|answer| framed(&answer)), respond, call);
-    }))
+/// Begins asks, and answers what the ledger need not be asked.
+#[derive(Debug)]
+pub(super) struct Quick {
+    api: Api,
+    /// What most are told on a Friday, encoded but for the time: in English and in Indonesian.
+    sold_out: [Bytes; 2],
 }
 
-fn framed(message: &impl Message) -> Bytes {
-    let length = message.encoded_len();
+impl Quick {
+    pub(super) fn new(api: Api) -> Self {
+        let sold_out = [Language::English, Language::Indonesian].map(|language| {
+            let refusal = refusal(&Refusal::SoldOut, UnixMillis(0), None, language);
+            let outcome = Some(register_response::Outcome::Refusal(refusal));
+            v1::RegisterResponse { outcome, server_time: None }.encode_to_vec().into()
+        });
+        Self { api, sold_out }
+    }
+
+    pub(super) fn register(
+        &self,
+        ask: v1::RegisterRequest,
+        headers: &HeaderMap,
+        mut respond: SendResponse<Bytes>,
+        call: Call,
+    ) -> Option<UnderWay> {
+        let language = Language::of_headers(headers);
+        let wish = match convert::wish(ask, ANONYMOUS) {
+            Ok(wish) => wish,
+            Err(status) => {
+                send(Err(status), respond, call);
+                return None;
+            }
+        };
+        let key = RequestKey { caller: wish.caller, id: wish.request_id };
+        let now = self.api.engine.now();
+        let waiting = match self.api.engine.begin(wish, now) {
+            Begun::Answered(Err(Failure::Refused(Refusal::SoldOut))) => {
+                send(Ok(self.sold_out(language, now)), respond, call);
+                return None;
+            }
+            Begun::Answered(answer) => {
+                let answer = self.api.register_response(answer, key, language, now);
+                send(answer.map(|answer| framed(&[], &answer)), respond, call);
+                return None;
+            }
+            Begun::Waiting(waiting) => waiting,
+        };
+        let (api, timeout) = (self.api.clone(), deadline::of(headers));
+        Some(Box::pin(async move {
+            let patience = async {
+                match timeout {
+                    Some(timeout) => sleep(timeout).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Whoever goes away or waits no longer changes nothing: what was asked of the ledger belongs to it.
+            let answer = tokio::select! {
+                biased;
+                answer = api.engine.answer(waiting) => {
+                    api.register_response(answer, key, language, api.engine.now())
+                }
+                _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
+                () = patience => Err(deadline::passed()),
+            };
+            send(answer.map(|answer| framed(&[], &answer)), respond, call);
+        }))
+    }
+
+    fn sold_out(&self, language: Language, now: UnixMillis) -> Bytes {
+        let [english, indonesian] = &self.sold_out;
+        let prepared = match language {
+            Language::English => english,
+            Language::Indonesian => indonesian,
+        };
+        // Encoded messages that follow each other are one.
+        framed(prepared, &v1::RegisterResponse { outcome: None, server_time: Some(timestamp(now)) })
+    }
+}
+
+/// A message whose first fields are encoded already, as gRPC sends it.
+fn framed(prepared: &[u8], rest: &impl Message) -> Bytes {
+    let length = prepared.len() + rest.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
     bytes.put_u8(0);
     bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    bytes.put_slice(prepared);
     // There is room: it was just made.
-    let _ = message.encode(&mut bytes);
+    let _ = rest.encode(&mut bytes);
     bytes.freeze()
 }
 

@@ -4,7 +4,10 @@ use kuota_api::v1::{
     self, cancel_response, register_batch_item, register_response,
     registration_service_server::RegistrationService,
 };
-use kuota_domain::ids::{CallerNumber, RequestKey};
+use kuota_domain::{
+    ids::{CallerNumber, RequestKey},
+    time::UnixMillis,
+};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
@@ -34,12 +37,11 @@ impl Api {
         answer: Answer,
         request: Option<RequestKey>,
         language: Language,
+        now: UnixMillis,
     ) -> Result<Outcome, Status> {
         match answer {
             Ok(granted) => Ok(Outcome::Registration(self.registration(&granted))),
-            Err(Failure::Refused(why)) => {
-                Ok(Outcome::Refusal(refusal(&why, self.engine.now(), request, language)))
-            }
+            Err(Failure::Refused(why)) => Ok(Outcome::Refusal(refusal(&why, now, request, language))),
             Err(failure) => Err(status(failure, language)),
         }
     }
@@ -49,12 +51,13 @@ impl Api {
         answer: Answer,
         key: RequestKey,
         language: Language,
+        now: UnixMillis,
     ) -> Result<v1::RegisterResponse, Status> {
-        let outcome = match self.outcome(answer, Some(key), language)? {
+        let outcome = match self.outcome(answer, Some(key), language, now)? {
             Outcome::Registration(registration) => register_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => register_response::Outcome::Refusal(refusal),
         };
-        Ok(v1::RegisterResponse { outcome: Some(outcome), server_time: self.server_time() })
+        Ok(v1::RegisterResponse { outcome: Some(outcome), server_time: Some(timestamp(now)) })
     }
 
     fn registration(&self, granted: &Granted) -> v1::Registration {
@@ -77,7 +80,7 @@ impl RegistrationService for Api {
         let wish = convert::wish(request.into_inner(), ANONYMOUS)?;
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let answer = self.engine.register(wish).await;
-        Ok(Response::new(self.register_response(answer, key, language)?))
+        Ok(Response::new(self.register_response(answer, key, language, self.engine.now())?))
     }
 
     async fn register_batch(
@@ -104,8 +107,9 @@ impl RegistrationService for Api {
             items.push(v1::RegisterBatchItem { request_id, outcome });
         }
         let answers = self.engine.register_batch(wishes).await;
+        let now = self.engine.now();
         for ((index, key), answer) in keys.into_iter().zip(answers) {
-            items[index].outcome = Some(match self.outcome(answer, Some(key), language) {
+            items[index].outcome = Some(match self.outcome(answer, Some(key), language, now) {
                 Ok(Outcome::Registration(registration)) => {
                     register_batch_item::Outcome::Registration(registration)
                 }
@@ -113,8 +117,7 @@ impl RegistrationService for Api {
                 Err(status) => error(&status),
             });
         }
-        let server_time = self.server_time();
-        Ok(Response::new(v1::RegisterBatchResponse { items, server_time }))
+        Ok(Response::new(v1::RegisterBatchResponse { items, server_time: Some(timestamp(now)) }))
     }
 
     async fn get_registration(
@@ -137,7 +140,7 @@ impl RegistrationService for Api {
         let request = request.into_inner();
         let id = convert::cancellation(&request)?;
         let answer = self.engine.cancel(id, ANONYMOUS, &request.reason).await;
-        let outcome = match self.outcome(answer, None, language)? {
+        let outcome = match self.outcome(answer, None, language, self.engine.now())? {
             Outcome::Registration(registration) => cancel_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => cancel_response::Outcome::Refusal(refusal),
         };
