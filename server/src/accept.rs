@@ -19,10 +19,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, FIRST_BYTES_WITHIN};
+use crate::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, DESCRIPTORS_RESERVED, FIRST_BYTES_WITHIN, OPERATOR_CONNECTIONS_MAX,
+};
 
 /// Bytes after which a peer is believed to speak: HTTP/2's preface has 24.
 const FIRST_BYTES: usize = 16;
+/// One in so many connections is kept for operators.
+const OPERATORS_SHARE: usize = 16;
 /// Longer than any connection lives.
 const NO_END: Duration = Duration::MAX;
 
@@ -112,9 +116,10 @@ impl Arrival {
     }
 }
 
-/// Raises the soft limit of descriptors to the hard one, and says how many connections that carries.
+/// Raises the soft limit of descriptors to the hard one, and says how many connections that carries: for services, and
+/// for operators.
 #[must_use]
-pub fn connections_allowed() -> usize {
+pub fn connections_allowed() -> (usize, usize) {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum {
         limit.current = limit.maximum;
@@ -125,8 +130,14 @@ pub fn connections_allowed() -> usize {
     let descriptors = getrlimit(Resource::Nofile)
         .current
         .map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    // Two listeners share them.
-    (descriptors.saturating_sub(DESCRIPTORS_RESERVED) / 2).clamp(1, CONNECTIONS_MAX)
+    shares(descriptors)
+}
+
+/// Operators get a small share: they are few, and services must not lack what they do not use.
+fn shares(descriptors: usize) -> (usize, usize) {
+    let connections = descriptors.saturating_sub(DESCRIPTORS_RESERVED);
+    let operators = (connections / OPERATORS_SHARE).clamp(1, OPERATOR_CONNECTIONS_MAX);
+    (connections.saturating_sub(operators).clamp(1, CONNECTIONS_MAX), operators)
 }
 
 /// A connection with its place among the allowed ones, and the time it has.
@@ -205,5 +216,22 @@ impl AsyncWrite for Connection {
     /// Answers are short: one piece of memory goes out by a cheaper call of the system than many.
     fn is_write_vectored(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_shared_between_services_and_operators() {
+        for (descriptors, shared) in [
+            (0, (1, 1)),
+            (DESCRIPTORS_RESERVED + 16, (15, 1)),
+            (20_000, (CONNECTIONS_MAX, OPERATOR_CONNECTIONS_MAX)),
+            (usize::MAX, (CONNECTIONS_MAX, OPERATOR_CONNECTIONS_MAX)),
+        ] {
+            assert_eq!(shares(descriptors), shared, "{descriptors}");
+        }
     }
 }

@@ -27,8 +27,8 @@ use crate::{
     exit::Exit,
     grpc::{Desk, Services},
     limits::{
-        CALLS_LOOKED_AT_EVERY, DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX, NOTICE,
-        STREAMS_DRAIN_MAX,
+        CALLS_LOOKED_AT_EVERY, DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX,
+        METRICS_UPKEEP_EVERY, NOTICE, STREAMS_DRAIN_MAX,
     },
     log::{EventLog, LogOptions, LogReader, SqliteLog},
     runtime::{self, Workers},
@@ -101,6 +101,7 @@ pub struct App {
     services: Arc<Services>,
     console: Console,
     listeners: Listeners,
+    metrics: Arc<Metrics>,
     threads: usize,
 }
 
@@ -181,8 +182,8 @@ impl App {
         let engine = Arc::new(engine.map_err(StartError::Thread)?);
         let hub = Arc::new(WatchHub::new(engine.clone(), settings.watchers_max));
         let services = Arc::new(Services::new(engine.clone(), hub.clone(), metrics.clone()));
-        let console = Console::new(engine.clone(), hub.clone(), metrics);
-        Ok(Self { engine, hub, services, console, listeners, threads: settings.threads })
+        let console = Console::new(engine.clone(), hub.clone(), metrics.clone());
+        Ok(Self { engine, hub, services, console, listeners, metrics, threads: settings.threads })
     }
 
     /// Where it listens.
@@ -226,12 +227,18 @@ impl App {
         let mut shutdown = pin!(shutdown);
         // Polled before anybody is told that this serves: signals are heeded from then on.
         let mut wanted = std::future::poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx))).await;
-        let Self { engine, hub, services, console, listeners, threads: _ } = self;
+        let Self { engine, hub, services, console, listeners, metrics, threads: _ } = self;
         let conflation = {
             let hub = hub.clone();
             tokio::spawn(async move { hub.run().await })
         };
-        let connections_max = connections_allowed();
+        let upkeep = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(METRICS_UPKEEP_EVERY).await;
+                metrics.upkeep();
+            }
+        });
+        let (connections_max, operators_max) = connections_allowed();
         let (close, closing) = watch::channel(false);
         let closed = |mut closing: watch::Receiver<bool>| async move {
             // An error means that the server is gone: closed as well.
@@ -247,7 +254,7 @@ impl App {
             });
         }
         {
-            let acceptor = Acceptor::new(TcpListener::from_std(listeners.admin)?, connections_max);
+            let acceptor = Acceptor::new(TcpListener::from_std(listeners.admin)?, operators_max);
             let (desk, door) = (services.operators_desk().map_err(io::Error::other)?, closing.clone());
             servers.spawn(async move {
                 let mut here = JoinSet::new();
@@ -304,6 +311,7 @@ impl App {
         if let Err(error) = conflation.await {
             error!(%error, "watchers were not told of everything");
         }
+        upkeep.abort();
         drop((services, console, hub));
         // Whoever still holds the engine is a call that did not end within the bound.
         if let Ok(engine) = Arc::try_unwrap(engine) {

@@ -19,10 +19,12 @@ pub const JOINERS_PER_REQUEST_MAX: usize = 16;
 /// Batches read ahead of the ledger while a log is replayed.
 pub const REPLAY_BATCHES_AHEAD_MAX: usize = 16;
 
-/// Connections of the gRPC listeners, each; fewer where the system allows fewer descriptors.
+/// Connections of services; fewer where the system allows fewer descriptors.
 pub const CONNECTIONS_MAX: usize = 16_384;
-/// Descriptors kept for the log, the listeners and the console.
-pub const DESCRIPTORS_RESERVED: usize = 96;
+/// Connections of operators.
+pub const OPERATOR_CONNECTIONS_MAX: usize = 256;
+/// Descriptors kept for the log, the listeners, the threads and the console.
+pub const DESCRIPTORS_RESERVED: usize = 128;
 /// Connections of the HTTP listener.
 pub const HTTP_CONNECTIONS_MAX: usize = 32;
 /// For the first bytes of a connection: HTTP/2's preface, or the first line of an HTTP/1 request.
@@ -43,6 +45,9 @@ pub const OPERATOR_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 pub const ASK_BYTES_AT_ONCE_MAX: usize = 2 * 1_024;
 /// Sheets on which calls are counted; connections share them.
 pub const CALL_SHEETS: usize = 16;
+
+/// How often histograms are added up: what they keep until then is bounded by what may come in between.
+pub const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Watches at once, unless the settings say otherwise.
 pub const WATCHERS_MAX: usize = 4_096;

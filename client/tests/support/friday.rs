@@ -44,7 +44,7 @@ impl Friday {
                 Ok(())
             });
             // A test that is over does not ask.
-            drop(ended.send(exit.unwrap()));
+            let _ = ended.send(exit.unwrap());
         });
         let (url, admin_url) = (format!("http://{}", addresses.grpc), format!("http://{}", addresses.admin));
         Self { url, admin_url, _data: data, stop, running }

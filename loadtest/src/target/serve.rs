@@ -59,7 +59,11 @@ pub fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let app = App::start(&settings, Arc::new(SystemClock::default()), None)?;
     let addresses = app.addresses()?;
     println!("{} {}", addresses.grpc, addresses.admin);
-    let exit = app.run(async { Ok(parent_is_gone().await) }).context("the server stopped")?;
+    let stop = async {
+        parent_is_gone().await;
+        Ok(())
+    };
+    let exit = app.run(stop).context("the server stopped")?;
     anyhow::ensure!(exit == Exit::Clean, "the server stopped with {}", exit.code());
     Ok(())
 }

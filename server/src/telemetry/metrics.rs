@@ -230,6 +230,11 @@ impl Metrics {
         self.calls.unary_under_way()
     }
 
+    /// Adds up what histograms keep one by one until somebody looks; to be done now and then, for nobody may ever look.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
     /// Everything in Prometheus' text format, with these gauges.
     #[must_use]
     pub fn render(&self, gauges: &Gauges) -> String {

@@ -187,7 +187,7 @@ fn run(app: App, stop: oneshot::Receiver<()>) -> oneshot::Receiver<Exit> {
             Ok(())
         });
         // A test that is over does not ask.
-        drop(ended.send(exit.unwrap()));
+        let _ = ended.send(exit.unwrap());
     });
     running
 }
