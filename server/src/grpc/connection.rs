@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered, task::AtomicWaker};
 use h2::{
-    Ping, PingPong, Reason, RecvStream,
+    Ping, PingPong, RecvStream,
     server::{Builder, SendResponse},
 };
 use http::Request;
@@ -190,10 +190,8 @@ impl<D: Begin> Session<'_, D> {
                     // It has not seen that it shall close.
                     cx.waker().wake_by_ref();
                 }
-                Sign::Silent => {
-                    link.abrupt_shutdown(Reason::NO_ERROR);
-                    cx.waker().wake_by_ref();
-                }
+                // Nobody is left to say goodbye to.
+                Sign::Silent => return Poll::Ready(Ok(())),
             }
         }
         // An answer wakes the connection, which then writes it.
