@@ -76,7 +76,7 @@ struct RunArguments {
     /// A server that is there [default: one of the run's own, on a temporary directory].
     #[arg(long, value_name = "URL")]
     target: Option<String>,
-    /// Its listener for operators: lets the verification count every registration.
+    /// Its listener for operators: the run opens days of its own at T0, and every registration is counted.
     #[arg(long, value_name = "URL", requires = "target")]
     admin_target: Option<String>,
     /// Its process, if it is on this machine: lets the report say its CPU a call.
@@ -161,6 +161,13 @@ fn start(arguments: RunArguments) -> anyhow::Result<Exit> {
         crate::target::address(url, arguments.i_own_this_target)
             .map_err(|error| BadUsage(format!("{error:#}")))?;
     }
+    if let Some(requirement) = arguments.require.iter().find(|requirement| !requirement.is_known()) {
+        let words = format!(
+            "--require `{requirement}`: no report has such a figure; loadtest/SCHEMA.md names them, as \
+             response.p99_ms, refused.SOLD_OUT, errors.UNAVAILABLE, oversold"
+        );
+        return Err(BadUsage(words).into());
+    }
     for path in arguments.json.iter().chain(&arguments.csv) {
         write::probe(path).map_err(|error| BadUsage(format!("{error:#}")))?;
     }
@@ -174,6 +181,7 @@ fn start(arguments: RunArguments) -> anyhow::Result<Exit> {
         run_id: arguments.run_id,
         chaos: arguments.chaos,
         require: arguments.require,
+        calibration: None,
         command: command_line(),
         keeps_samples: false,
         is_quiet: arguments.quiet,

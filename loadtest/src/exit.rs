@@ -5,7 +5,7 @@ use std::{fmt, process::ExitCode};
 use serde::Serialize;
 
 /// What a run says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Everything holds, and the run may be believed.
@@ -13,6 +13,7 @@ pub enum Verdict {
     /// Something does not hold.
     Fail,
     /// The run proves nothing: the client was the limit, or what was to be tried never happened.
+    #[default]
     Void,
 }
 

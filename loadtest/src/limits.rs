@@ -22,6 +22,14 @@ pub const BATCH_ASKS_MAX: u64 = 1_000;
 pub const SPAN_MS_MAX: u64 = 86_400_000;
 /// How often due calls are released.
 pub const TICK: Duration = Duration::from_millis(1);
+/// Ticks between two looks while nothing is due: what is overdue or down waits no longer.
+pub const IDLE_TICKS_MAX: u32 = 10;
+/// From how late a tick on this thread counts as having stood still itself.
+pub const FREEZE_MIN: Duration = Duration::from_millis(20);
+/// Seconds a driver's thread keeps while nobody takes them; of older ones only the totals are kept.
+pub const SECONDS_KEPT_MAX: usize = 64;
+/// For all connections of a thread to be had before a run.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Between two tries to connect anew.
 pub const RECONNECT_EVERY_US: i64 = 20_000;
 /// Longest time a histogram tells apart, in microseconds; anything longer counts as this: an hour.
@@ -42,6 +50,8 @@ pub const SERIES_SECONDS_MAX: usize = 100_000;
 pub const SECONDS_WAITING_MAX: usize = 64;
 /// Look-ups and repeats under way while the outcome is verified.
 pub const VERIFY_CONCURRENT: usize = 128;
+/// Questions of the verification without an answer, after which no more are asked.
+pub const UNANSWERED_MAX: u64 = 100;
 /// Acknowledgements that are asked again after the run, evenly chosen.
 pub const REPEATS_CHECKED_MAX: usize = 5_000;
 /// Findings of a kind that are written out in words; the rest are counted.
@@ -52,6 +62,14 @@ pub const OFFICES_SHOWN_MAX: usize = 8;
 pub const SERVER_START_MAX: Duration = Duration::from_secs(30);
 /// How far ahead an opening of a server that is not ours may lie for a run to wait for it.
 pub const WAIT_FOR_OPENING_MAX: Duration = Duration::from_secs(900);
+/// How many days from today on a day that nothing has opened is looked for.
+pub const DAYS_AHEAD_MAX: i64 = 400;
+/// Questions by which the gap between two clocks is estimated: the quickest counts.
+pub const CLOCK_QUESTIONS: u32 = 8;
+/// Calls that a scenario may plan, before retries: 16 bytes each.
+pub const PLANNED_CALLS_MAX: u64 = 20_000_000;
+/// For an opening of a bench's own to have come.
+pub const OPENING_COMES_MAX: Duration = Duration::from_secs(15);
 /// How much of the ceiling a run may use: more, and the client may have been the limit.
 pub const CEILING_PERCENT_MAX: u64 = 80;
 /// Niceness of a run's own server: it shares the machine with this client, which must not be what is late.

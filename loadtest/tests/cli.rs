@@ -19,7 +19,7 @@ fn stderr(output: &Output) -> String {
 fn bad_usage_ends_with_64_and_says_what_would_be_right() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("wrong.toml");
-    std::fs::write(&path, SMOKE.replace("lead_ms", "leed_ms")).unwrap();
+    std::fs::write(&path, SMOKE.replacen("lead_ms", "leed_ms", 1)).unwrap();
     let wrong = path.to_str().unwrap();
     for (arguments, words) in [
         (
@@ -30,6 +30,8 @@ fn bad_usage_ends_with_64_and_says_what_would_be_right() {
         (vec!["run", "--target", "http://192.0.2.1:50051"], "--i-own-this-target"),
         (vec!["run", "--target", "http://127.0.0.1:1", "--chaos", "kill"], "leave --target out"),
         (vec!["run", "--require", "fast please"], "response.p99_ms < 50"),
+        (vec!["run", "--require", "refused.SOLDOUT == 0"], "no report has such a figure"),
+        (vec!["run", "--require", "response.p98_ms < 50"], "no report has such a figure"),
         (vec!["bench", "everything"], "refusal, grant, batch"),
         (vec!["bench", "grant", "--target", "http://192.0.2.1:50051"], "--i-own-this-target"),
     ] {

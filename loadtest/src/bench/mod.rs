@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use kuota_client::{Admin, AvailabilityFilter, By, Client, Lane, Opening, SlotState};
+use kuota_api::v1::RefusalReason;
+use kuota_client::{Admin, AvailabilityFilter, By, Client, Lane, Opening, Outcome as Answer, SlotState};
 use serde::Serialize;
 
 use crate::{
@@ -22,10 +23,18 @@ use crate::{
         wire::Procedure,
     },
     exit::Exit,
-    limits::{BATCH_ASKS_MAX, CONNECTIONS_MAX, STREAMS_MAX},
+    limits::{BATCH_ASKS_MAX, CONNECTIONS_MAX, OPENING_COMES_MAX, STREAMS_MAX},
     plan::identity::Identities,
     report::{figures::Percentiles, write},
-    target::{address, child::Child, connect, offices::generated, usage::cpu_us},
+    target::{
+        address,
+        child::Child,
+        clock_gap::ClockGap,
+        connect,
+        ground::{unopened_weekdays, wall_ms},
+        offices::generated,
+        usage::cpu_us,
+    },
 };
 
 /// What is measured.
@@ -48,7 +57,8 @@ pub struct BenchArguments {
     /// A server that is there [default: one of its own].
     #[arg(long, value_name = "URL")]
     target: Option<String>,
-    /// Its listener for operators: opens days with enough places. Needed for grants where few places are open.
+    /// Its listener for operators: the bench opens a day of its own. Without it grants take places of days that are open, and
+    /// refusals need a day that is sold out.
     #[arg(long, value_name = "URL", requires = "target")]
     admin_target: Option<String>,
     /// Its process: lets the result say its CPU a call.
@@ -69,7 +79,7 @@ pub struct BenchArguments {
     /// Asks in a batch.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=BATCH_ASKS_MAX))]
     batch: u64,
-    /// Salts request ids and NIKs [default: another one each time].
+    /// Salts request ids and NIKs [default: another one each time]; one that was used here before is refused.
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
     /// Also as JSON, to a file.
@@ -159,9 +169,11 @@ async fn measure(arguments: &BenchArguments) -> anyhow::Result<Measured> {
         Kind::Grant | Kind::Batch => open(&client, admin).await?,
     };
     let letters = Letters::new(&slots.iter().map(|(slot, _)| slot.clone()).collect::<Vec<_>>(), identities);
+    let gap = ClockGap::estimate(address_of).await?;
+    let began_ms = gap.earliest_ms(wall_ms(std::time::SystemTime::now()));
     let pid = child.as_ref().map(Child::pid).or(arguments.pid);
     let before_us = pid.and_then(cpu_us);
-    let closed = drive(arguments, address_of, &letters, &slots).await?;
+    let closed = drive(arguments, address_of, &letters, &slots, began_ms).await?;
     let after_us = pid.and_then(cpu_us);
     if let Some(wrong) = &closed.wrong {
         bail!("an answer is not of the kind that is measured: {wrong}");
@@ -190,6 +202,7 @@ async fn drive(
     address: SocketAddr,
     letters: &Letters,
     slots: &[(SlotName, u64)],
+    began_ms: i64,
 ) -> anyhow::Result<Closed> {
     let is_batch = arguments.kind == Kind::Batch;
     let throttle = Throttle {
@@ -209,26 +222,30 @@ async fn drive(
         let first = person;
         person = person.checked_add(asks)?;
         let number = u16::try_from(slot).ok()?;
-        Some(if is_batch {
+        let body = if is_batch {
             letters.batch(&mut desk, (first..person).map(|person| (number, person, 0)))
         } else {
             letters.ask(&mut desk, number, first, 0)
-        })
+        };
+        Some((body, first))
     };
     let kind = arguments.kind;
-    let check = |answer: &Result<bytes::Bytes, Fault>| -> Result<u64, String> {
+    let expect = |outcome| match (kind, outcome) {
+        (Kind::Refusal, Outcome::Refused { reason: RefusalReason::SoldOut, .. }) => Ok(1),
+        (Kind::Grant | Kind::Batch, Outcome::Granted { create_time_ms, .. }) if create_time_ms < began_ms => {
+            Err("these identities were used before; give another --run-id".to_owned())
+        }
+        (Kind::Grant | Kind::Batch, Outcome::Granted { .. }) => Ok(1),
+        (_, outcome) => Err(format!("{outcome:?}")),
+    };
+    let check = |answer: &Result<bytes::Bytes, Fault>, first: u32| -> Result<u64, String> {
         let message = answer.as_ref().map_err(|fault| format!("{fault:?}"))?;
-        let expect = |outcome| match (kind, outcome) {
-            (Kind::Refusal, Outcome::Refused { .. }) => Ok(1),
-            (Kind::Grant | Kind::Batch, Outcome::Granted { .. }) => Ok(1),
-            (_, outcome) => Err(format!("{outcome:?}")),
-        };
         if kind != Kind::Batch {
             return expect(read_register(message));
         }
-        let granted =
-            read_batch(message).try_fold(0, |sum, outcome| Ok::<_, String>(sum + expect(outcome)?))?;
-        if granted == u64::from(asks) { Ok(granted) } else { Err(format!("{granted} items for {asks} asks")) }
+        // Items must be those of the asks, in their order.
+        let request_ids = (first..first + asks).map(|person| letters.identities().request(person, 0));
+        read_batch(message, request_ids).try_fold(0, |sum, outcome| Ok(sum + expect(outcome)?))
     };
     let procedure = if is_batch { Procedure::RegisterBatch } else { Procedure::Register };
     let closed = close_loop(throttle, procedure, body, check).await?;
@@ -243,30 +260,22 @@ async fn drive(
 
 fn own(program: &Path, directory: &Path) -> anyhow::Result<Child> {
     let catalog = directory.join("catalog.toml");
-    std::fs::write(&catalog, generated(OFFICES, 1))?;
+    std::fs::write(&catalog, generated(OFFICES, OFFICES))?;
     Child::server(program, &directory.join("data"), Some(&catalog), 0)
 }
 
-/// A slot that has no place left.
+/// A slot that has no place left: one that is sold out, or a day of its own whose only place it takes.
 async fn full(client: &Client, admin: Option<SocketAddr>) -> anyhow::Result<(SlotName, u64)> {
     let listed = client.availability(&regular()).await?;
     if let Some(slot) = listed.iter().find(|slot| slot.state() == SlotState::SoldOut) {
         return Ok(named(slot));
     }
-    let few =
-        listed.iter().filter(|slot| slot.state() == SlotState::Open).min_by_key(|slot| slot.available());
-    let slot = match (few, admin) {
-        (Some(slot), _) => slot.clone(),
-        (None, Some(admin)) => {
-            schedule(client, admin, 1).await?;
-            listed_open(client).await?.into_iter().next().context("no slot opened")?
-        }
-        (None, None) => bail!("no slot is open; --admin-target opens one"),
+    let Some(admin) = admin else {
+        let words = "no slot is sold out, and nobody's places are taken unasked: --admin-target lets the bench open \
+                     and fill a day of its own";
+        return Err(BadUsage(words.into()).into());
     };
-    let (name, available) = named(&slot);
-    if available > 10_000 {
-        bail!("no slot is sold out, and the smallest open one has {available} places");
-    }
+    let (name, available) = schedule(client, admin, 1).await?;
     let people = Identities::new(0, &uuid::Uuid::new_v4().to_string());
     for person in 0..u32::try_from(available)? {
         let (mut nik, id) = ([b'0'; 16], people.request(person, 0));
@@ -274,7 +283,9 @@ async fn full(client: &Client, admin: Option<SocketAddr>) -> anyhow::Result<(Slo
         let ask = kuota_client::Ask::new(&name.office_id, &name.service_date, name.lane)
             .applicant(String::from_utf8_lossy(&nik), "kuota-loadtest bench")
             .request_id(uuid::Uuid::from_u128(id).to_string());
-        client.register(&ask).await?;
+        if let Answer::Refused(refusal) = client.register(&ask).await? {
+            bail!("a free place was refused: {}", refusal.message);
+        }
     }
     Ok((name, 0))
 }
@@ -292,11 +303,11 @@ async fn open(client: &Client, admin: Option<SocketAddr>) -> anyhow::Result<Vec<
     Ok(slots)
 }
 
-/// Opens days that nothing has opened, soon, and waits for it.
-async fn schedule(client: &Client, admin: SocketAddr, places: u32) -> anyhow::Result<()> {
+/// Opens days that nothing has opened, soon, waits for it, and names one of them.
+async fn schedule(client: &Client, admin: SocketAddr, places: u32) -> anyhow::Result<(SlotName, u64)> {
     let admin = Admin::connect(&format!("http://{admin}")).await?;
     let office = client.offices().await?.into_iter().next().context("no office")?;
-    let dates = crate::target::ground::unopened_weekdays(DAYS)?;
+    let dates = unopened_weekdays(client, DAYS).await?;
     let opening = Opening {
         office_id: office.id.clone(),
         service_dates: dates.clone(),
@@ -304,20 +315,17 @@ async fn schedule(client: &Client, admin: SocketAddr, places: u32) -> anyhow::Re
         open_time: std::time::SystemTime::now() + OPENS_IN,
         places: Some(places),
     };
-    let scheduled = admin.schedule_opening(&By::new("kuota-loadtest", "bench"), &opening).await;
-    // Open already: by an earlier bench.
-    if let Err(error) = scheduled
-        && error.reason() != Some("ALREADY_OPEN")
-    {
-        return Err(error.into());
-    }
-    loop {
+    admin.schedule_opening(&By::new("kuota-loadtest", "bench"), &opening).await?;
+    for _ in 0..OPENING_COMES_MAX.as_millis() / LOOK_EVERY.as_millis() {
         let listed = listed_open(client).await?;
-        if listed.iter().any(|slot| slot.office_id == office.id && dates.contains(&slot.service_date)) {
-            return Ok(());
+        let is_one =
+            |slot: &&kuota_client::Slot| slot.office_id == office.id && dates.contains(&slot.service_date);
+        if let Some(slot) = listed.iter().find(is_one) {
+            return Ok(named(slot));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    bail!("{}: {dates:?} did not open within {} s", office.id, OPENING_COMES_MAX.as_secs())
 }
 
 async fn listed_open(client: &Client) -> anyhow::Result<Vec<kuota_client::Slot>> {

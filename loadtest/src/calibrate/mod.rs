@@ -145,9 +145,9 @@ async fn refusals(throttle: Throttle, thread: u32) -> anyhow::Result<Closed> {
     let (mut desk, mut person) = (Desk::default(), 0);
     let body = || {
         person += 1;
-        Some(letters.ask(&mut desk, 0, person, 0))
+        Some((letters.ask(&mut desk, 0, person, 0), ()))
     };
-    let closed = close_loop(throttle, Procedure::Register, body, |answer| match answer {
+    let closed = close_loop(throttle, Procedure::Register, body, |answer, ()| match answer {
         Ok(message) => match read_register(message) {
             Outcome::Refused { .. } => Ok(1),
             outcome => Err(format!("the null server answered {outcome:?}")),

@@ -30,8 +30,6 @@ pub enum Outcome {
 
 /// gRPC's UNKNOWN: also what is said of an answer that makes no sense.
 pub const UNKNOWN: u8 = 2;
-/// gRPC's UNAVAILABLE: also what is said of a connection that cannot be had or breaks.
-pub const UNAVAILABLE: u8 = 14;
 const NONSENSE: Outcome = Outcome::Failed { code: UNKNOWN };
 
 /// Reads a `RegisterResponse`.
@@ -48,39 +46,57 @@ pub fn read_register(message: &[u8]) -> Outcome {
     NONSENSE
 }
 
-/// Reads the items of a `RegisterBatchResponse`, in their order.
-pub fn read_batch(message: &[u8]) -> impl Iterator<Item = Outcome> {
-    Fields(message).filter_map(|field| match field {
+/// Reads the items of a `RegisterBatchResponse`, which must stand in the order of the asks: one a `request_id`. An item
+/// that is missing or is another ask's makes no sense, and neither does any beyond the last ask's.
+pub fn read_batch(message: &[u8], request_ids: impl Iterator<Item = u128>) -> impl Iterator<Item = Outcome> {
+    let mut items = Fields(message).filter_map(|field| match field {
         Some(Field { number: 1, value: Value::Bytes(bytes) }) => Some(item(bytes)),
         Some(_) => None,
-        None => Some(NONSENSE),
+        None => Some((None, NONSENSE)),
+    });
+    let mut request_ids = request_ids.fuse();
+    std::iter::from_fn(move || match (request_ids.next(), items.next()) {
+        (Some(asked), Some((Some(found), outcome))) if asked == found => Some(outcome),
+        (None, None) => None,
+        (Some(_), _) | (None, Some(_)) => Some(NONSENSE),
     })
 }
 
-fn item(message: &[u8]) -> Outcome {
+/// The `request_id` of an item, and its outcome.
+fn item(message: &[u8]) -> (Option<u128>, Outcome) {
+    let mut request_id = None;
     for field in Fields(message) {
-        match field {
-            Some(Field { number: 2, value: Value::Bytes(bytes) }) => return registration(bytes),
-            Some(Field { number: 3, value: Value::Bytes(bytes) }) => return refusal(bytes),
+        let outcome = match field {
+            Some(Field { number: 1, value: Value::Bytes(bytes) }) => {
+                request_id = uuid(bytes);
+                continue;
+            }
+            Some(Field { number: 2, value: Value::Bytes(bytes) }) => registration(bytes),
+            Some(Field { number: 3, value: Value::Bytes(bytes) }) => refusal(bytes),
             Some(Field { number: 4, value: Value::Bytes(bytes) }) => {
                 let code = number(bytes, 1).and_then(|code| u8::try_from(code).ok());
-                return Outcome::Failed { code: code.unwrap_or(UNKNOWN) };
+                Outcome::Failed { code: code.unwrap_or(UNKNOWN) }
             }
-            Some(_) => {}
-            None => return NONSENSE,
-        }
+            Some(_) => continue,
+            None => NONSENSE,
+        };
+        return (request_id, outcome);
     }
-    NONSENSE
+    (request_id, NONSENSE)
+}
+
+fn uuid(text: &[u8]) -> Option<u128> {
+    Uuid::try_parse_ascii(text).ok().map(|id| id.as_u128())
 }
 
 fn registration(message: &[u8]) -> Outcome {
-    let id = bytes(message, 1).and_then(|text| Uuid::try_parse_ascii(text).ok());
+    let id = bytes(message, 1).and_then(uuid);
     let time = bytes(message, 11).map(|time| {
         let (seconds, nanos) = (number(time, 1).unwrap_or(0), number(time, 2).unwrap_or(0));
         seconds.cast_signed() * 1_000 + nanos.cast_signed() / 1_000_000
     });
     match (id, time) {
-        (Some(id), Some(create_time_ms)) => Outcome::Granted { id: id.as_u128(), create_time_ms },
+        (Some(id), Some(create_time_ms)) => Outcome::Granted { id, create_time_ms },
         _ => NONSENSE,
     }
 }
@@ -218,15 +234,32 @@ mod tests {
         let no = RegisterResponse { outcome, server_time: None };
         let expected_no = Outcome::Refused { reason: RefusalReason::Busy, retry_after_ms: Some(1_250) };
         assert_eq!(read_register(&no.encode_to_vec()), expected_no);
-        let item = |outcome| RegisterBatchItem { request_id: "x".into(), outcome: Some(outcome) };
-        let batch = RegisterBatchResponse {
-            items: vec![
-                item(register_batch_item::Outcome::Registration(granted())),
-                item(register_batch_item::Outcome::Refusal(refused())),
-            ],
-            server_time: None,
+    }
+
+    #[test]
+    fn items_of_a_batch_stand_in_the_order_of_its_asks() {
+        let id = |number: u128| Uuid::from_u128(number);
+        let item = |number, outcome| RegisterBatchItem {
+            request_id: id(number).to_string(),
+            outcome: Some(outcome),
         };
-        assert!(read_batch(&batch.encode_to_vec()).eq([expected, expected_no]));
+        let yes = item(1, register_batch_item::Outcome::Registration(granted()));
+        let no = item(2, register_batch_item::Outcome::Refusal(refused()));
+        let (granted, refused) = (
+            Outcome::Granted { id: ID, create_time_ms: 1_795_762_800_012 },
+            Outcome::Refused { reason: RefusalReason::Busy, retry_after_ms: Some(1_250) },
+        );
+        for (items, expected) in [
+            (vec![yes.clone(), no.clone()], vec![granted, refused]),
+            (vec![no.clone(), yes.clone()], vec![NONSENSE, NONSENSE]),
+            (vec![yes.clone()], vec![granted, NONSENSE]),
+            (vec![yes.clone(), no.clone(), no.clone()], vec![granted, refused, NONSENSE]),
+            (vec![no, yes.clone(), yes], vec![NONSENSE, NONSENSE, NONSENSE]),
+        ] {
+            let batch = RegisterBatchResponse { items, server_time: None }.encode_to_vec();
+            let found: Vec<_> = read_batch(&batch, [1, 2].into_iter()).collect();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

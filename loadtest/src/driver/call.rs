@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, client::ResponseFuture};
 use http::HeaderMap;
 
-use super::answer::{UNAVAILABLE, UNKNOWN};
+use super::answer::UNKNOWN;
 use crate::limits::ANSWER_BYTES_MAX;
 
 /// gRPC's frame of a message.
@@ -21,18 +21,15 @@ const PREFIX: usize = 5;
 pub enum Fault {
     /// The server said so, by a code.
     Status(u8),
-    /// The connection or the stream broke: whether the call was carried out is not known.
+    /// The stream alone was reset: whether the call was carried out is not known.
+    Reset,
+    /// The connection broke: whether the call was carried out is not known.
     Broken,
 }
 
-impl Fault {
-    /// The gRPC code that counts.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Status(code) => code,
-            Self::Broken => UNAVAILABLE,
-        }
+impl From<&h2::Error> for Fault {
+    fn from(error: &h2::Error) -> Self {
+        if error.is_reset() { Self::Reset } else { Self::Broken }
     }
 }
 
@@ -68,8 +65,9 @@ impl<L> Call<L> {
         loop {
             match &mut self.state {
                 State::Head(response) => {
-                    let Ok(response) = ready!(Pin::new(response).poll(cx)) else {
-                        return Poll::Ready(Err(Fault::Broken));
+                    let response = match ready!(Pin::new(response).poll(cx)) {
+                        Ok(response) => response,
+                        Err(error) => return Poll::Ready(Err(Fault::from(&error))),
                     };
                     // An answer of trailers only: the status stands in the head.
                     if let Some(code) = status(response.headers())
@@ -94,14 +92,14 @@ impl<L> Call<L> {
                             return Poll::Ready(Err(Fault::Status(UNKNOWN)));
                         }
                     }
-                    Some(Err(_)) => return Poll::Ready(Err(Fault::Broken)),
+                    Some(Err(error)) => return Poll::Ready(Err(Fault::from(&error))),
                     None => *is_read = true,
                 },
                 State::Body { stream, is_read: true } => {
                     let trailers = match ready!(stream.poll_trailers(cx)) {
                         Ok(Some(trailers)) => trailers,
                         Ok(None) => return Poll::Ready(Err(Fault::Status(UNKNOWN))),
-                        Err(_) => return Poll::Ready(Err(Fault::Broken)),
+                        Err(error) => return Poll::Ready(Err(Fault::from(&error))),
                     };
                     return Poll::Ready(match status(&trailers) {
                         Some(0) if self.message.len() >= PREFIX => Ok(self.message.slice(PREFIX..)),

@@ -84,18 +84,19 @@ pub fn per_second(count: u64, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64().max(1e-9)
 }
 
-/// Calls until the time is over or there are no more bodies. `check` counts what is in an answer, or says what is wrong.
+/// Calls until the time is over or there are no more bodies. Each body has something that tells its answer apart; `check`
+/// counts what is in an answer, or says what is wrong.
 ///
 /// # Errors
 /// When no connection can be had.
-pub async fn close_loop(
+pub async fn close_loop<M: Unpin>(
     throttle: Throttle,
     procedure: Procedure,
-    mut body: impl FnMut() -> Option<Bytes>,
-    mut check: impl FnMut(&Result<Bytes, Fault>) -> Result<u64, String>,
+    mut body: impl FnMut() -> Option<(Bytes, M)>,
+    mut check: impl FnMut(&Result<Bytes, Fault>, M) -> Result<u64, String>,
 ) -> io::Result<Closed> {
     let Throttle { address, connections, streams, duration } = throttle;
-    let mut wire: Wire<()> = Wire::connect(address, connections, streams, 60_000_000).await?;
+    let mut wire: Wire<M> = Wire::connect(address, connections, streams, 60_000_000).await?;
     let (started, cpu) = (Instant::now(), thread_cpu_ns());
     let now_us = || i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
     let end_us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -120,7 +121,7 @@ pub async fn close_loop(
             while let Poll::Ready(done) = wire.poll_done(cx, now_us) {
                 closed.calls += 1;
                 record(&mut closed.latency, now_us() - done.sent_us);
-                match check(&done.answer) {
+                match check(&done.answer, done.load) {
                     Ok(count) => closed.counted += count,
                     Err(what) => drop(closed.wrong.get_or_insert(what)),
                 }
@@ -134,12 +135,12 @@ pub async fn close_loop(
             bodies = 0..0;
             let mut is_sent = false;
             for _ in 0..wanted {
-                let Some(body) = (!is_over).then(&mut body).flatten() else {
+                let Some((body, mark)) = (!is_over).then(&mut body).flatten() else {
                     is_over = true;
                     break;
                 };
                 // As many as have ended: there is room, unless a connection is lost, and then there is less to do.
-                is_sent |= wire.send(procedure, |()| body, (), now_us()).is_ok();
+                is_sent |= wire.send(procedure, |_| body, mark, now_us()).is_ok();
             }
             if is_over && wire.in_flight() == 0 {
                 return Poll::Ready(());

@@ -4,6 +4,7 @@
 use hdrhistogram::Histogram;
 use kuota_api::v1::RefusalReason;
 
+use super::pulse::Span;
 use crate::{
     limits::{HISTOGRAM_DIGITS, HISTOGRAM_MAX_US},
     plan::Persona,
@@ -35,10 +36,16 @@ pub fn record(histogram: &mut Histogram<u32>, us: i64) {
 /// Counts of outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Calls whose time came.
+    /// Asks and looks whose time came.
     pub offered: u64,
-    /// Calls sent.
+    /// Asks and looks sent.
     pub sent: u64,
+    /// Calls sent: a batch is one.
+    pub calls: u64,
+    /// Looks whose time came.
+    pub looks: u64,
+    /// First asks of journeys whose time came.
+    pub journeys: u64,
     /// Calls with an answer, errors of the server among them.
     pub answered: u64,
     /// Calls not sent because as many were under way as are allowed.
@@ -47,6 +54,8 @@ pub struct Counts {
     pub timed_out: u64,
     /// Calls whose connection broke, or could not be had.
     pub broken: u64,
+    /// Of those, and of errors, how many an ordered blow to the server excuses.
+    pub excused: u64,
     /// Calls that ask again, for any reason.
     pub retries: u64,
     /// Registrations that were not told before.
@@ -67,6 +76,10 @@ impl Counts {
         for (own, other) in [
             (&mut self.offered, other.offered),
             (&mut self.sent, other.sent),
+            (&mut self.calls, other.calls),
+            (&mut self.looks, other.looks),
+            (&mut self.journeys, other.journeys),
+            (&mut self.excused, other.excused),
             (&mut self.answered, other.answered),
             (&mut self.unsent, other.unsent),
             (&mut self.timed_out, other.timed_out),
@@ -154,8 +167,10 @@ pub struct Tally {
     pub personas: [Histogram<u32>; 4],
     /// Response times of the tenth of offices that is asked most, and of the others.
     pub offices: [Histogram<u32>; 2],
-    /// Longest time without an answer while calls were under way, and when it began.
-    pub silence_us: (i64, i64),
+    /// Longest time without an answer while calls were under way or wanted,
+    pub silence_us: Span,
+    /// and the longest that no ordered blow to the server excuses.
+    pub unexcused_silence_us: Span,
     /// People by persona, of those that came to an end: all, and those with a place.
     pub ended: [(u64, u64); 4],
 }
@@ -171,6 +186,7 @@ impl Default for Tally {
             personas: std::array::from_fn(|_| histogram()),
             offices: std::array::from_fn(|_| histogram()),
             silence_us: (0, 0),
+            unexcused_silence_us: (0, 0),
             ended: [(0, 0); 4],
         }
     }
@@ -188,6 +204,7 @@ impl Tally {
             let _ = own.add(other);
         }
         self.silence_us = self.silence_us.max(other.silence_us);
+        self.unexcused_silence_us = self.unexcused_silence_us.max(other.unexcused_silence_us);
         for (own, other) in self.ended.iter_mut().zip(other.ended) {
             *own = (own.0 + other.0, own.1 + other.1);
         }

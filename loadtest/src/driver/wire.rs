@@ -44,6 +44,15 @@ pub struct Done<L> {
     pub timed_out: bool,
 }
 
+/// A call that was not sent, with its load.
+#[derive(Debug)]
+pub enum NotSent<L> {
+    /// As many calls are under way as every connection takes.
+    Full(L),
+    /// No connection stands.
+    Down(L),
+}
+
 type Sender = SendRequest<Bytes>;
 type Connecting = Pin<Box<dyn Future<Output = (usize, io::Result<Sender>)> + Send>>;
 
@@ -55,6 +64,19 @@ struct Link {
     generation: u32,
     retry_at_us: i64,
     is_connecting: bool,
+}
+
+impl Link {
+    /// Whether it takes one more call: no more than we want, and no more than the server allows.
+    fn has_room(&self, streams: usize) -> bool {
+        let allowed = |sender: &Sender| self.in_flight < streams.min(sender.current_max_send_streams());
+        self.sender.as_ref().is_some_and(allowed)
+    }
+}
+
+/// Whether a connection is gone. What is the caller's own fault, as one stream too many, says nothing of it.
+fn is_dead(error: &h2::Error) -> bool {
+    error.is_io() || error.is_go_away() || error.is_reset() || error.reason().is_some()
 }
 
 #[derive(Debug)]
@@ -143,14 +165,14 @@ impl<L: Unpin> Wire<L> {
         for _ in 0..self.links.len() {
             let link = self.next;
             self.next = if link + 1 == self.links.len() { 0 } else { link + 1 };
-            if self.links[link].sender.is_some() && self.links[link].in_flight < self.streams {
+            if self.links[link].has_room(self.streams) {
                 return Some(link);
             }
         }
         None
     }
 
-    /// Sends a call; gives it back when no stream is free.
+    /// Sends a call on the next connection that takes it; gives it back when none does.
     ///
     /// # Errors
     /// The load, when every connection is full or down.
@@ -160,35 +182,34 @@ impl<L: Unpin> Wire<L> {
         body: impl FnOnce(&L) -> Bytes,
         load: L,
         now_us: i64,
-    ) -> Result<(), L> {
-        let Some(index) = self.spare() else { return Err(load) };
-        let body = body(&load);
-        let link = &mut self.links[index];
-        let Some(sender) = link.sender.as_mut() else { return Err(load) };
-        let sent = sender.send_request(self.heads[method as usize].clone(), false);
-        let (response, mut stream) = match sent {
-            Ok(sent) => sent,
-            Err(_) => {
-                self.lose(index, now_us);
-                return Err(load);
-            }
-        };
-        // A stream that breaks here is told by its response.
-        let _ = stream.send_data(body, true);
-        link.in_flight += 1;
-        self.serial += 1;
-        let generation = link.generation;
-        let key = self.open.insert(Open {
-            stream,
-            link: index,
-            generation,
-            sent_us: now_us,
-            serial: self.serial,
-            timed_out: false,
-        });
-        self.deadlines.push_back((now_us + self.timeout_us, key, self.serial));
-        self.calls.push(Call::new(response, load, key));
-        Ok(())
+    ) -> Result<(), NotSent<L>> {
+        for _ in 0..self.links.len() {
+            let Some(index) = self.spare() else { break };
+            let link = &mut self.links[index];
+            let Some(sender) = link.sender.as_mut() else { continue };
+            let (response, mut stream) = match sender.send_request(self.heads[method as usize].clone(), false)
+            {
+                Ok(sent) => sent,
+                // A connection that died since: the next one may stand.
+                Err(error) if is_dead(&error) => {
+                    self.lose(index, now_us);
+                    continue;
+                }
+                // It takes no more just now, and is well.
+                Err(_) => continue,
+            };
+            // A stream that breaks here is told by its response.
+            let _ = stream.send_data(body(&load), true);
+            link.in_flight += 1;
+            self.serial += 1;
+            let (generation, serial) = (link.generation, self.serial);
+            let open = Open { stream, link: index, generation, sent_us: now_us, serial, timed_out: false };
+            let key = self.open.insert(open);
+            self.deadlines.push_back((now_us + self.timeout_us, key, serial));
+            self.calls.push(Call::new(response, load, key));
+            return Ok(());
+        }
+        Err(if self.is_down() { NotSent::Down(load) } else { NotSent::Full(load) })
     }
 
     fn lose(&mut self, index: usize, now_us: i64) {

@@ -3,76 +3,38 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashSet},
+    collections::{BinaryHeap, HashSet, VecDeque},
     future::poll_fn,
-    io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::SyncSender,
+        mpsc::{SyncSender, TrySendError},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use kuota_api::v1::RefusalReason;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{
-    answer::{Outcome, read_batch, read_register},
+    answer::{Outcome, UNKNOWN, read_batch, read_register},
+    ask::{Ack, Ask, Driven, Load, RefusedRepeat, Why},
     call::Fault,
     clock::RunClock,
     closed::thread_cpu_ns,
     letter::{Desk, Letters},
     persona::{Next, next},
-    tally::{Second, Tally, record},
-    wire::{Done, Procedure, Wire},
+    pulse::{Pulse, Silence},
+    tally::{Second, record},
+    ticks::Ticks,
+    wire::{Done, NotSent, Procedure, Wire},
 };
 use crate::{
-    limits::TICK,
-    plan::{Arrival, Kind, Plan},
+    limits::SECONDS_KEPT_MAX,
+    plan::{Kind, Plan},
     scenario::Scenario,
 };
-
-/// One call of somebody's journey.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Ask {
-    /// When it was intended.
-    pub at_us: i64,
-    /// When the journey's first call was.
-    pub first_us: i64,
-    /// Who.
-    pub person: u32,
-    /// For which slot.
-    pub slot: u16,
-    /// Which of the person's wishes.
-    pub ordinal: u8,
-    /// Calls of the journey before this one.
-    pub tries: u8,
-    kind: u8,
-}
-
-/// An acknowledgement, as the server gave it.
-#[derive(Clone, Copy, Debug)]
-pub struct Ack {
-    /// Who.
-    pub person: u32,
-    /// Of which slot.
-    pub slot: u16,
-    /// Of which wish.
-    pub ordinal: u8,
-    /// Who that is.
-    pub kind: Kind,
-    /// The registration's id.
-    pub id: u128,
-    /// When it was granted, by the server.
-    pub create_time_ms: i64,
-    /// When the answer came, by the run's clock.
-    pub done_us: i64,
-    /// When the journey began.
-    pub first_us: i64,
-}
 
 /// What all threads of a run share.
 #[derive(Debug)]
@@ -85,8 +47,8 @@ pub struct Shared {
     pub letters: Letters,
     /// The run's clock.
     pub clock: RunClock,
-    /// Where to.
-    pub address: SocketAddr,
+    /// Whether the server answers, and what was done to it.
+    pub pulse: Pulse,
     /// Acknowledgements so far: when chaos strikes depends on it.
     pub acknowledged: AtomicU64,
     /// Calls under way, by thread.
@@ -95,28 +57,6 @@ pub struct Shared {
     pub in_flight_max: AtomicU64,
     /// Every response time is kept: memory grows with the run.
     pub keeps_samples: bool,
-}
-
-/// What one thread brings home.
-#[derive(Debug, Default)]
-pub struct Driven {
-    /// What it counted.
-    pub tally: Tally,
-    /// What it was told.
-    pub acks: Vec<Ack>,
-    /// Asks whose outcome is not known.
-    pub unknown: Vec<Ask>,
-    /// How often a slot was said to be sold out.
-    pub sold_out: Vec<u32>,
-    /// CPU time of the thread.
-    pub cpu_ns: u64,
-    /// Response times, where they are kept.
-    pub samples: Vec<i64>,
-}
-
-enum Load {
-    One(Ask),
-    Many(Box<[Ask]>),
 }
 
 struct Worker {
@@ -134,22 +74,22 @@ struct Worker {
     told: HashSet<u128>,
     /// CPU time of this thread when the second began.
     cpu_ns: u64,
-    /// Since when nothing was answered although calls are under way.
-    quiet_since_us: i64,
+    silence: Silence,
+    /// A call was wanted while no connection stood, and nothing was answered since.
+    is_turned_away: bool,
+    /// Seconds that are over and that nobody took yet.
+    over: VecDeque<Second>,
 }
 
 /// Drives one thread's share of the plan to its end.
-///
-/// # Errors
-/// When no connection can be had at the start.
-pub async fn work(index: usize, shared: Arc<Shared>, seconds: SyncSender<Second>) -> io::Result<Driven> {
-    let client = &shared.scenario.client;
-    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let (threads, connections) = (size(client.threads), size(client.connections));
-    let own = connections / threads + usize::from(index < connections % threads);
-    let timeout_us = shared.scenario.timeout_us();
-    let wire = Wire::connect(shared.address, own, size(client.streams), timeout_us).await?;
+pub(super) async fn work(
+    index: usize,
+    shared: Arc<Shared>,
+    wire: Wire<Load>,
+    seconds: SyncSender<Second>,
+) -> Driven {
     let now_us = shared.clock.now_us();
+    let first_us = shared.plan.arrivals.first().map_or(now_us, |arrival| arrival.at_us);
     let mut worker = Worker {
         index,
         seconds,
@@ -159,41 +99,47 @@ pub async fn work(index: usize, shared: Arc<Shared>, seconds: SyncSender<Second>
         later: BinaryHeap::new(),
         due: Vec::new(),
         second: Second::new(now_us.div_euclid(1_000_000)),
-        driven: Driven { sold_out: vec![0; shared.plan.slots], ..Driven::default() },
+        driven: Driven {
+            sold_out: vec![0; shared.plan.slots],
+            late_start_us: now_us - first_us,
+            ..Driven::default()
+        },
         told: HashSet::new(),
         cpu_ns: thread_cpu_ns(),
-        quiet_since_us: now_us,
+        silence: Silence::since(now_us),
+        is_turned_away: false,
+        over: VecDeque::new(),
         shared,
     };
-    let mut ticks = interval(TICK);
-    // A tick that was missed is not made up for: the next one releases everything that is due.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut ticks = Ticks::new();
     poll_fn(|cx| worker.poll(cx, &mut ticks)).await;
     worker.flush_second(i64::MAX);
+    // Whoever shows seconds may be gone: the totals are in the tally.
+    worker.over.drain(..).for_each(|second| drop(worker.seconds.send(second)));
+    let Silence { longest, unexcused, .. } = worker.silence;
+    (worker.driven.tally.silence_us, worker.driven.tally.unexcused_silence_us) = (longest, unexcused);
     worker.driven.cpu_ns = thread_cpu_ns();
-    Ok(worker.driven)
+    worker.driven
 }
 
 impl Worker {
-    fn poll(&mut self, cx: &mut Context<'_>, ticks: &mut Interval) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, ticks: &mut Ticks) -> Poll<()> {
         self.collect(cx);
-        if ticks.poll_tick(cx).is_ready() {
-            // Registers for the next tick.
-            while ticks.poll_tick(cx).is_ready() {}
-            let now_us = self.shared.clock.now_us();
-            self.turn_second(now_us);
-            self.wire.tend(cx, now_us);
-            self.collect(cx);
-            self.listen(now_us);
-            self.release(now_us);
-            // New calls must be looked at once, or nobody is told when they end.
-            self.collect(cx);
-            self.gauge();
-            let is_over = self.cursor >= self.shared.plan.arrivals.len() && self.later.is_empty();
-            if is_over && self.wire.in_flight() == 0 {
-                return Poll::Ready(());
-            }
+        let Poll::Ready(frozen) = ticks.poll(cx) else { return Poll::Pending };
+        let now_us = self.shared.clock.now_us();
+        self.turn_second(now_us);
+        self.wire.tend(cx, now_us);
+        self.collect(cx);
+        self.listen(now_us, frozen);
+        self.release(now_us);
+        // New calls must be looked at once, or nobody is told when they end.
+        self.collect(cx);
+        self.gauge();
+        let is_over = self.cursor >= self.shared.plan.arrivals.len() && self.later.is_empty();
+        if is_over && self.wire.in_flight() == 0 {
+            return Poll::Ready(());
         }
+        ticks.set(cx, self.next_us().saturating_sub(self.shared.clock.now_us()));
         Poll::Pending
     }
 
@@ -201,19 +147,25 @@ impl Worker {
         let shared = self.shared.clone();
         while let Poll::Ready(done) = self.wire.poll_done(cx, || shared.clock.now_us()) {
             let done_us = shared.clock.now_us();
-            self.quiet_since_us = done_us;
+            if matches!(done.answer, Ok(_) | Err(Fault::Status(_))) {
+                self.is_turned_away = false;
+                shared.pulse.answer(done_us);
+            }
             self.settle_call(done, done_us);
         }
     }
 
-    /// How long it has been quiet although somebody waits.
-    fn listen(&mut self, now_us: i64) {
-        if self.wire.in_flight() == 0 {
-            self.quiet_since_us = now_us;
-        }
-        let silence_us = now_us - self.quiet_since_us;
-        let silence = &mut self.driven.tally.silence_us;
-        *silence = (*silence).max((silence_us, self.quiet_since_us));
+    fn listen(&mut self, now_us: i64, frozen: Duration) {
+        let is_waiting = self.wire.in_flight() > 0 || self.is_turned_away;
+        let frozen_us = i64::try_from(frozen.as_micros()).unwrap_or(i64::MAX);
+        self.silence.listen(&self.shared.pulse, is_waiting, now_us, frozen_us);
+    }
+
+    /// When something is due next.
+    fn next_us(&self) -> i64 {
+        let arrival = self.shared.plan.arrivals.get(self.cursor).map(|arrival| arrival.at_us);
+        let later = self.later.peek().map(|Reverse(ask)| ask.at_us);
+        arrival.into_iter().chain(later).min().unwrap_or(i64::MAX)
     }
 
     /// Everything whose time has come, at once, whatever is behind.
@@ -244,7 +196,11 @@ impl Worker {
     }
 
     fn offer(&mut self, ask: Ask) {
-        self.second.counts.offered += 1;
+        let counts = &mut self.second.counts;
+        counts.offered += 1;
+        counts.looks += u64::from(ask.kind() == Kind::Look);
+        let is_first = ask.tries == 0 && !matches!(ask.kind(), Kind::Look | Kind::SecondClick);
+        counts.journeys += u64::from(is_first);
         if ask.kind() == Kind::Look {
             self.send(Procedure::ListAvailability, Load::One(ask));
         } else if self.shared.scenario.client.batch_asks > 1 {
@@ -271,17 +227,21 @@ impl Worker {
             record(&mut self.second.lag, now_us - ask.at_us);
         }
         match self.wire.send(procedure, body, load, now_us) {
-            Ok(()) => self.second.counts.sent += asks,
-            // Nobody listens: a caller would be told so at once.
-            Err(load) if self.wire.is_down() => {
+            Ok(()) => {
                 self.second.counts.sent += asks;
-                self.settle_call(
-                    Done { load, sent_us: now_us, answer: Err(Fault::Broken), timed_out: false },
-                    now_us,
-                );
+                self.second.counts.calls += 1;
+            }
+            // Nobody listens: a caller would be told so at once.
+            Err(NotSent::Down(load)) => {
+                self.is_turned_away = true;
+                self.miss(load.asks().len(), false, now_us);
+                for ask in load.asks() {
+                    self.time(ask, now_us, now_us);
+                    self.settle(*ask, now_us, Err(Why::NotSent), now_us);
+                }
             }
             // Whoever would have made it would have waited for as long as a call may take.
-            Err(load) => {
+            Err(NotSent::Full(load)) => {
                 self.second.counts.unsent += asks;
                 let timeout_us = self.shared.scenario.timeout_us();
                 for ask in load.asks() {
@@ -303,30 +263,43 @@ impl Worker {
                 self.second.counts.answered += 1;
                 self.second.counts.looked += 1;
             }
-            (Ok(message), Load::One(ask)) => self.settle(*ask, Some(read_register(message)), done_us),
-            (Ok(message), Load::Many(asks)) => {
-                let outcomes = read_batch(message).map(Some).chain(std::iter::repeat(None));
-                for (ask, outcome) in asks.iter().zip(outcomes) {
-                    self.settle(*ask, outcome, done_us);
-                }
-            }
+            (Ok(message), Load::One(ask)) => self.settle(*ask, sent_us, Ok(read_register(message)), done_us),
+            (Ok(message), Load::Many(asks)) => self.settle_batch(asks, message, sent_us, done_us),
             (Err(Fault::Status(code)), load) => {
                 for ask in load.asks() {
-                    self.settle(*ask, Some(Outcome::Failed { code: *code }), done_us);
+                    self.settle(*ask, sent_us, Ok(Outcome::Failed { code: *code }), done_us);
                 }
             }
-            (Err(Fault::Broken), load) => {
-                let asks = load.asks().len() as u64;
-                *(if timed_out {
-                    &mut self.second.counts.timed_out
-                } else {
-                    &mut self.second.counts.broken
-                }) += asks;
+            (Err(Fault::Reset | Fault::Broken), load) => {
+                self.miss(load.asks().len(), timed_out, done_us);
                 for ask in load.asks() {
-                    self.settle(*ask, None, done_us);
+                    self.settle(*ask, sent_us, Err(Why::UnderWay), done_us);
                 }
             }
         }
+    }
+
+    fn settle_batch(&mut self, asks: &[Ask], message: &[u8], sent_us: i64, done_us: i64) {
+        let shared = self.shared.clone();
+        let request_ids = asks.iter().map(|ask| shared.letters.identities().request(ask.person, ask.ordinal));
+        let mut outcomes = read_batch(message, request_ids);
+        for (ask, outcome) in asks.iter().zip(&mut outcomes) {
+            self.settle(*ask, sent_us, Ok(outcome), done_us);
+        }
+        // Items that nobody asked for.
+        outcomes.for_each(|_| self.second.counts.fail(UNKNOWN));
+    }
+
+    /// Calls without an answer.
+    fn miss(&mut self, asks: usize, timed_out: bool, now_us: i64) {
+        let (asks, is_excused) = (asks as u64, self.is_excused(now_us));
+        let counts = &mut self.second.counts;
+        *(if timed_out { &mut counts.timed_out } else { &mut counts.broken }) += asks;
+        counts.excused += if is_excused { asks } else { 0 };
+    }
+
+    fn is_excused(&self, now_us: i64) -> bool {
+        self.shared.pulse.excuses_error(now_us, self.shared.scenario.timeout_us())
     }
 
     /// Every call counts, however it ended: nothing is left out of the percentiles.
@@ -340,21 +313,25 @@ impl Worker {
         let tally = &mut self.driven.tally;
         if let Some(persona) = ask.kind().persona() {
             record(&mut tally.personas[persona as usize], response_us);
-            let is_cold = usize::from(ask.slot) * 10 >= self.shared.plan.slots;
-            record(&mut tally.offices[usize::from(is_cold)], response_us);
+            let is_hot = self.shared.plan.is_hot(ask.slot);
+            record(&mut tally.offices[usize::from(!is_hot)], response_us);
         }
     }
 
-    fn settle(&mut self, ask: Ask, outcome: Option<Outcome>, done_us: i64) {
+    fn settle(&mut self, ask: Ask, sent_us: i64, outcome: Result<Outcome, Why>, done_us: i64) {
         let counts = &mut self.second.counts;
+        counts.answered += u64::from(outcome.is_ok());
+        let mut is_open = ask.is_open;
+        let mut leave_open = |why| {
+            is_open = true;
+            if ask.kind() != Kind::Look {
+                self.driven.unknown.push((ask, why));
+            }
+        };
         match outcome {
-            Some(_) => counts.answered += 1,
-            None if ask.kind() == Kind::Look => {}
-            None => self.driven.unknown.push(ask),
-        }
-        match outcome {
-            Some(Outcome::Granted { id, create_time_ms }) => {
-                *(if self.told.insert(id) { &mut counts.granted } else { &mut counts.repeated }) += 1;
+            Ok(Outcome::Granted { id, create_time_ms }) => {
+                let is_new = self.told.insert(id);
+                *(if is_new { &mut counts.granted } else { &mut counts.repeated }) += 1;
                 self.driven.acks.push(Ack {
                     person: ask.person,
                     slot: ask.slot,
@@ -366,27 +343,31 @@ impl Worker {
                     first_us: ask.first_us,
                 });
                 // Relaxed: it only says when chaos is due.
-                self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
+                self.shared.acknowledged.fetch_add(u64::from(is_new), Ordering::Relaxed);
             }
-            Some(Outcome::Refused { reason, .. }) => {
+            Ok(Outcome::Refused { reason, .. }) => {
                 counts.refuse(reason);
                 if reason == RefusalReason::SoldOut {
                     self.driven.sold_out[usize::from(ask.slot)] += 1;
                 }
-            }
-            Some(Outcome::Failed { code }) => {
-                counts.fail(code);
-                if ask.kind() != Kind::Look {
-                    self.driven.unknown.push(ask);
+                if ask.is_open || ask.kind() == Kind::SecondClick {
+                    let Ask { person, ordinal, .. } = ask;
+                    self.driven.refused_repeats.push(RefusedRepeat { person, ordinal, sent_us });
                 }
             }
-            None => {}
+            Ok(Outcome::Failed { code }) => {
+                counts.fail(code);
+                let timeout_us = self.shared.scenario.timeout_us();
+                counts.excused += u64::from(self.shared.pulse.excuses_error(done_us, timeout_us));
+                leave_open(Why::Failed);
+            }
+            Err(why) => leave_open(why),
         }
         let plan = &self.shared.plan;
         let mut random = plan.waits(ask.person, ask.ordinal, ask.tries);
         let is_last = u64::from(ask.tries) + 1 >= plan.attempts(ask.person);
         let (wait_us, ordinal) =
-            match next(&self.shared.scenario, ask.kind(), ask.tries, outcome, &mut random) {
+            match next(&self.shared.scenario, ask.kind(), ask.tries, outcome.ok(), &mut random) {
                 Next::End { has_place } => return self.end(&ask, done_us, has_place),
                 Next::Again { .. } | Next::Other { .. } if is_last => return self.end(&ask, done_us, false),
                 Next::Again { wait_us } => (wait_us, ask.ordinal),
@@ -395,7 +376,8 @@ impl Worker {
         let slot = if ordinal == ask.ordinal { ask.slot } else { plan.choice(ask.person, ordinal) };
         let at_us = done_us + wait_us;
         self.second.counts.retries += 1;
-        self.later.push(Reverse(Ask { at_us, slot, ordinal, tries: ask.tries + 1, ..ask }));
+        let is_open = is_open && ordinal == ask.ordinal;
+        self.later.push(Reverse(ask.next(at_us, slot, ordinal, is_open)));
     }
 
     fn end(&mut self, ask: &Ask, done_us: i64, has_place: bool) {
@@ -434,31 +416,16 @@ impl Worker {
             // The bounds are the same.
             let _ = own.add(other);
         }
-        // Whoever shows seconds may be gone: the totals are kept here.
-        let _ = self.seconds.send(full);
-    }
-}
-
-impl Load {
-    fn asks(&self) -> &[Ask] {
-        match self {
-            Self::One(ask) => std::slice::from_ref(ask),
-            Self::Many(asks) => asks,
+        // Never waits for whoever shows them: what is not taken now is offered again with the next.
+        self.over.push_back(full);
+        while let Some(second) = self.over.pop_front() {
+            if let Err(TrySendError::Full(second)) = self.seconds.try_send(second) {
+                self.over.push_front(second);
+                break;
+            }
         }
-    }
-}
-
-impl Ask {
-    /// Which kind of call.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        Kind::ALL[self.kind as usize]
-    }
-}
-
-impl From<Arrival> for Ask {
-    fn from(arrival: Arrival) -> Self {
-        let Arrival { at_us, person, slot, ordinal, kind } = arrival;
-        Self { at_us, first_us: at_us, person, slot, ordinal, tries: 0, kind: kind as u8 }
+        if self.over.len() > SECONDS_KEPT_MAX {
+            self.over.pop_front();
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Plan {
             popularity: Popularity::zipf(offices, scenario.catalog.zipf_exponent_percent),
         };
         let people = u32::try_from(scenario.people.people).unwrap_or(u32::MAX);
-        plan.arrivals.reserve_exact(plan.expected(scenario));
+        plan.arrivals.reserve_exact(usize::try_from(planned_calls(scenario) * 101 / 100).unwrap_or(0));
         for person in 0..people {
             plan.invite(scenario, person);
         }
@@ -141,17 +141,8 @@ impl Plan {
         plan.arrivals.sort_unstable_by_key(|arrival| {
             (arrival.at_us, arrival.person, arrival.ordinal, arrival.kind as u8)
         });
-        plan.digest = plan.digest_of();
+        plan.digest = plan.digest_of(scenario);
         plan
-    }
-
-    fn expected(&self, scenario: &Scenario) -> usize {
-        let people = &scenario.people;
-        let bots = people.bot_percent * (scenario.arrivals.bot_requests - 1);
-        let calls = people.people * (100 + bots + people.double_clicker_percent) / 100;
-        let looks =
-            self.look_rate_per_s(scenario) * scenario.driven_us(scenario.arrivals.prepoll_ms) / 2_000_000;
-        usize::try_from(calls + looks).unwrap_or(0) * 101 / 100
     }
 
     /// All intended calls of one person.
@@ -170,8 +161,8 @@ impl Plan {
         let random = &mut Random::of(self.seed, ARRIVALS, u64::from(person));
         let driven = |ms: u64| scenario.driven_us(ms);
         let at_us = if kind == Kind::Bot {
-            let spread = driven(arrivals.bot_spread_ms);
-            signed(random.between(0, 2 * spread)) - signed(spread)
+            let lead = driven(arrivals.bot_lead_ms);
+            signed(random.between(0, lead + driven(arrivals.bot_spread_ms))) - signed(lead)
         } else if random.below(100) < people.impatient_percent {
             -signed(random.between(0, driven(arrivals.impatient_ms)))
         } else {
@@ -210,6 +201,13 @@ impl Plan {
         u16::try_from(office * self.service_days + day).unwrap_or(0)
     }
 
+    /// Whether a slot is one of the tenth of offices that is asked most: of one office at least.
+    #[must_use]
+    pub fn is_hot(&self, slot: u16) -> bool {
+        let offices = self.slots / self.service_days;
+        usize::from(slot) / self.service_days < (offices / 10).max(1)
+    }
+
     /// Calls a person makes before giving up.
     #[must_use]
     pub fn attempts(&self, person: u32) -> u64 {
@@ -223,20 +221,10 @@ impl Plan {
         Random::of(self.seed, WAITS, (person as u64) << 16 | (ordinal as u64) << 8 | tries as u64)
     }
 
-    /// Calls a second that look at what is free, just before T0: the step makes of it what comes just after.
-    fn look_rate_per_s(&self, scenario: &Scenario) -> u64 {
-        let (people, arrivals) = (&scenario.people, &scenario.arrivals);
-        let patient = people.people * (100 - people.bot_percent) * (100 - people.impatient_percent) / 10_000;
-        let rate = |percent: u64, tau_ms: u64| patient * percent * 10_000 / scenario.driven_us(tau_ms).max(1);
-        (rate(arrivals.fast_percent, arrivals.fast_tau_ms)
-            + rate(100 - arrivals.fast_percent, arrivals.slow_tau_ms))
-            / arrivals.step_factor
-    }
-
     /// People who look before T0: a Poisson process of the highest rate, thinned to a ramp (Lewis and Shedler 1979).
     fn look(&mut self, scenario: &Scenario) {
         let (ramp_us, rate_per_s) =
-            (scenario.driven_us(scenario.arrivals.prepoll_ms), self.look_rate_per_s(scenario));
+            (scenario.driven_us(scenario.arrivals.prepoll_ms), look_rate_per_s(scenario));
         if rate_per_s == 0 {
             return;
         }
@@ -244,7 +232,7 @@ impl Plan {
         // In nanoseconds: at high rates whole microseconds would be too coarse a gap.
         let (mut at_ns, mut person) = (0, 0);
         loop {
-            at_ns += random.exponential(1_000_000_000 / rate_per_s);
+            at_ns += random.exponential((1_000_000_000 / rate_per_s).max(1));
             let at_us = at_ns / 1_000;
             if at_us >= ramp_us {
                 return;
@@ -258,7 +246,7 @@ impl Plan {
         }
     }
 
-    fn digest_of(&self) -> String {
+    fn digest_of(&self, scenario: &Scenario) -> String {
         let mut hash = Sha256::new();
         for arrival in &self.arrivals {
             hash.update(arrival.at_us.to_be_bytes());
@@ -270,8 +258,38 @@ impl Plan {
         hash.update(self.seed.to_be_bytes());
         hash.update(self.attempts.0.to_be_bytes());
         hash.update(self.attempts.1.to_be_bytes());
+        let retries = &scenario.retries;
+        for modelled_ms in [
+            retries.human_wait_min_ms,
+            retries.human_wait_max_ms,
+            retries.app_backoff_base_ms,
+            retries.app_backoff_max_ms,
+            retries.bot_wait_ms,
+        ] {
+            hash.update(scenario.driven_us(modelled_ms).to_be_bytes());
+        }
         kuota_server::hex::encode(&hash.finalize())
     }
+}
+
+/// Calls a second that look at what is free, just before T0: the step makes of it what comes just after.
+fn look_rate_per_s(scenario: &Scenario) -> u64 {
+    let (people, arrivals) = (&scenario.people, &scenario.arrivals);
+    let patient = people.people * (100 - people.bot_percent) * (100 - people.impatient_percent) / 10_000;
+    let rate = |percent: u64, tau_ms: u64| patient * percent * 10_000 / scenario.driven_us(tau_ms).max(1);
+    (rate(arrivals.fast_percent, arrivals.fast_tau_ms)
+        + rate(100 - arrivals.fast_percent, arrivals.slow_tau_ms))
+        / arrivals.step_factor
+}
+
+/// How many calls a scenario plans, before retries, but for chance.
+#[must_use]
+pub fn planned_calls(scenario: &Scenario) -> u64 {
+    let people = &scenario.people;
+    let bots = people.bot_percent * (scenario.arrivals.bot_requests - 1);
+    let calls = people.people * (100 + bots + people.double_clicker_percent) / 100;
+    let prepoll_us = scenario.driven_us(scenario.arrivals.prepoll_ms);
+    calls.saturating_add(look_rate_per_s(scenario).saturating_mul(prepoll_us) / 2_000_000)
 }
 
 fn signed(us: u64) -> i64 {
@@ -294,7 +312,7 @@ mod tests {
         assert_ne!(plan(&SMOKE.replace("seed = 1", "seed = 2")).digest, DIGEST);
     }
 
-    const DIGEST: &str = "ad111a5f8b25e3e71aa9b3509f7114d2c7194f0a0216025fb9e2800468ac9a6c";
+    const DIGEST: &str = "7fffaf9bd05d37e96acd7c7ea411b6b6c9f8173f5697d808b1b57f0e1bde7021";
 
     #[test]
     fn a_friday_ramps_up_steps_and_decays() {

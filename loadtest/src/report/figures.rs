@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use tonic::Code;
 
 use super::series::Row;
-use crate::{exit::Verdict, verify::judge::Findings};
+use crate::{exit::Verdict, plan::Persona, verify::judge::Findings};
 
 /// A percentile in milliseconds, by a share from 0 to 1; 0 when nothing was counted.
 #[must_use]
@@ -20,8 +21,21 @@ pub fn ms(histogram: &Histogram<u32>, share: f64) -> f64 {
     ms
 }
 
+/// The name of a gRPC code: `InvalidArgument` as `INVALID_ARGUMENT`.
+#[must_use]
+pub fn code_name(code: i32) -> String {
+    let mut name = String::new();
+    for letter in format!("{:?}", Code::from_i32(code)).chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
 /// Percentiles of one kind of latency, in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "the names are the percentiles")]
 pub struct Percentiles {
     pub p50: f64,
@@ -41,7 +55,7 @@ impl Percentiles {
 }
 
 /// The latencies of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Latencies {
     /// done − intended: the headline.
     pub response: Percentiles,
@@ -58,7 +72,7 @@ pub struct Latencies {
 }
 
 /// What became of people of one kind.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct PersonaFigures {
     /// Journeys that came to an end; a bot has one for each request id.
     pub journeys: u64,
@@ -77,7 +91,7 @@ pub struct OfficeFigures {
     pub office_id: String,
     /// Places of all its service days.
     pub capacity: u64,
-    /// Granted ones.
+    /// Places that are taken.
     pub granted: u64,
     /// Seconds from the opening to the last place; none when some are left.
     pub sold_out_after_s: Option<f64>,
@@ -86,7 +100,7 @@ pub struct OfficeFigures {
 }
 
 /// What was used.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Usage {
     /// CPU of the driver's threads, in microseconds a call sent.
     pub client_cpu_us_per_call: f64,
@@ -116,7 +130,7 @@ pub struct RequirementFigure {
 }
 
 /// Everything a run says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[expect(missing_docs, reason = "loadtest/SCHEMA.md says what each figure is")]
 pub struct Report {
     pub verdict: Verdict,
@@ -129,12 +143,15 @@ pub struct Report {
     pub target: String,
     pub own_server: bool,
     pub t0: String,
+    pub days_were_open: bool,
+    pub not_proven: Vec<String>,
     pub duration_s: f64,
     pub people: u64,
     pub offices: usize,
     pub places: u64,
     pub offered: u64,
     pub sent: u64,
+    pub calls: u64,
     pub answered: u64,
     pub unsent: u64,
     pub timed_out: u64,
@@ -147,11 +164,13 @@ pub struct Report {
     pub looked: u64,
     pub refused: BTreeMap<String, u64>,
     pub errors: BTreeMap<String, u64>,
+    pub errors_excused: u64,
     #[serde(flatten)]
     pub findings: Findings,
     pub log_verified: Option<bool>,
     pub latency_ms: Latencies,
     pub silence_max_ms: f64,
+    pub silence_unexcused_max_ms: f64,
     pub first_grant_after_t0_ms: Option<i64>,
     pub order_inversions_percent: Option<f64>,
     pub chaos: Option<String>,
@@ -162,4 +181,19 @@ pub struct Report {
     pub command: String,
     pub machine: String,
     pub series: Vec<Row>,
+}
+
+impl Report {
+    /// A report with every figure there can be: what a threshold may name.
+    #[must_use]
+    pub fn shape() -> Self {
+        let mut shape = Self {
+            first_grant_after_t0_ms: Some(0),
+            order_inversions_percent: Some(0.0),
+            usage: Usage { server_cpu_us_per_call: Some(0.0), ..Usage::default() },
+            ..Self::default()
+        };
+        shape.personas.extend(Persona::ALL.map(|persona| (persona.name(), PersonaFigures::default())));
+        shape
+    }
 }

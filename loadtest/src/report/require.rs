@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use kuota_api::v1::RefusalReason;
 use serde_json::Value;
+
+use super::figures::{Report, code_name};
 
 /// One threshold.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +73,14 @@ impl fmt::Display for Requirement {
 }
 
 impl Requirement {
+    /// Whether reports have such a figure: what is misspelt must not be found missing after the run, or hold for ever.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        // A report is made of plain values.
+        let shape = serde_json::to_value(Report::shape()).unwrap_or_default();
+        self.check(&shape).is_some()
+    }
+
     /// What is found in a report, and whether it is enough; `None` when the report has no such figure.
     #[must_use]
     pub fn check(&self, report: &Value) -> Option<(f64, bool)> {
@@ -98,13 +109,22 @@ fn figure(report: &Value, path: &str) -> Option<f64> {
     for (depth, name) in path.split('.').enumerate() {
         value = match value.get(name) {
             Some(value) => value,
-            None if depth == 1 && (path.starts_with("refused.") || path.starts_with("errors.")) => {
-                return Some(0.0);
-            }
+            None if depth == 1 && is_counter(path) => return Some(0.0),
             None => return None,
         };
     }
     value.as_f64()
+}
+
+/// Whether a path names a counter by reason or code that the API or gRPC has.
+fn is_counter(path: &str) -> bool {
+    match path.split_once('.') {
+        Some(("refused", reason)) => {
+            RefusalReason::from_str_name(&format!("REFUSAL_REASON_{reason}")).is_some()
+        }
+        Some(("errors", code)) => (1..17).any(|number| code_name(number) == code),
+        Some(_) | None => false,
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +152,21 @@ mod tests {
         ] {
             let found = text.parse::<Requirement>().unwrap().check(&report);
             assert_eq!(found, expected, "{text}");
+        }
+        for (text, expected) in [
+            ("response.p99_ms < 50", true),
+            ("personas.bot.share_percent < 50", true),
+            ("usage.server_cpu_us_per_call < 50", true),
+            ("refused.NOT_OPEN_YET > 0", true),
+            ("errors.DEADLINE_EXCEEDED == 0", true),
+            ("untold == 0", true),
+            ("response.p98_ms < 50", false),
+            ("refused.SOLDOUT == 0", false),
+            ("errors.TIMEOUT == 0", false),
+            ("errors.OK == 0", false),
+            ("scenario == 1", false),
+        ] {
+            assert_eq!(text.parse::<Requirement>().unwrap().is_known(), expected, "{text}");
         }
         for text in ["", "response.p99_ms", "response.p99_ms ~ 5", "a < b", "a < inf"] {
             assert!(text.parse::<Requirement>().is_err(), "{text}");

@@ -60,10 +60,11 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     let found = &report.findings;
     writeln!(
         page,
-        "places    {} registrations; oversold {}, lost {}, duplicated {}, early {}, stranded {}, unequal repeats {}",
+        "places    {} registrations; oversold {}, lost {}, untold {}, duplicated {}, early {}, stranded {}, unequal repeats {}",
         found.registrations,
         found.oversold,
         found.lost,
+        found.untold,
         found.duplicated,
         found.early,
         found.stranded,
@@ -76,9 +77,16 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     };
     writeln!(
         page,
-        "          without an answer: {} granted all the same, {} lost in flight, {} unknown; {log}",
-        found.unanswered_granted, found.in_flight_lost, found.unresolved
+        "          without an answer: {} granted all the same, {} lost in flight, {} failed, {} never sent, {} unknown; {log}",
+        found.unanswered_granted,
+        found.in_flight_lost,
+        found.failed_not_granted,
+        found.never_sent,
+        found.unresolved
     )?;
+    if !report.not_proven.is_empty() {
+        writeln!(page, "          not proven: {}", report.not_proven.join("; "))?;
+    }
     if let Some(first) = report.first_grant_after_t0_ms {
         writeln!(page, "          first grant {first} ms after T0")?;
     }

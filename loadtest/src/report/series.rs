@@ -12,11 +12,11 @@ use crate::{driver::tally::Second, limits::SERIES_SECONDS_MAX};
 pub struct Row {
     /// Which, from T0.
     pub second: i64,
-    /// Calls whose time came.
+    /// Asks and looks whose time came.
     pub offered: u64,
-    /// Calls sent.
+    /// Asks and looks sent.
     pub sent: u64,
-    /// Calls answered.
+    /// Asks and looks answered.
     pub answered: u64,
     /// Registrations that were not told before.
     pub granted: u64,
@@ -30,6 +30,8 @@ pub struct Row {
     pub errors: u64,
     /// Calls not sent at the in-flight cap.
     pub unsent: u64,
+    /// Calls sent: a batch is one.
+    pub calls: u64,
     /// Calls under way at the end.
     pub in_flight: u64,
     /// Response times of calls that ended in it: median, in milliseconds,
@@ -102,6 +104,7 @@ impl Series {
             looked: counts.looked,
             errors: counts.failures() + counts.timed_out + counts.broken,
             unsent: counts.unsent,
+            calls: counts.calls,
             in_flight: second.in_flight,
             response_p50_ms: ms(&second.response, 0.5),
             response_p99_ms: ms(&second.response, 0.99),

@@ -10,9 +10,8 @@ use crate::{
     driver::tally::{Counts, Tally},
     exit::Verdict,
     plan::{Kind, Persona},
-    report::figures::{Latencies, OfficeFigures, Percentiles, PersonaFigures, Report, Usage},
-    target::usage::peak_memory_kib,
-    verify::evidence::wall_ms,
+    report::figures::{Latencies, OfficeFigures, Percentiles, PersonaFigures, Report, Usage, code_name},
+    target::{ground::wall_ms, usage::peak_memory_kib},
 };
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -27,9 +26,9 @@ pub(super) fn compose(order: &Order, measured: &Measured, in_flight_max: u64) ->
     let (scenario, ground) = (&shared.scenario, &target.ground);
     let t0_ms = wall_ms(ground.t0);
     let first_grant_ms = driven.acks.iter().map(|ack| ack.create_time_ms).min();
-    let journeys = counts.offered.saturating_sub(counts.retries + counts.looked).max(1);
-    let busiest = series.iter().map(|row| row.sent).max().unwrap_or(0);
-    let places = proof.evidence.slots.values().map(|facts| u64::from(facts.capacity)).sum();
+    let busiest = series.iter().map(|row| row.calls).max().unwrap_or(0);
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let ms = |us: i64| us as f64 / 1_000.0;
     Report {
         verdict: Verdict::Void,
         reasons: Vec::new(),
@@ -41,35 +40,39 @@ pub(super) fn compose(order: &Order, measured: &Measured, in_flight_max: u64) ->
         target: target.address.to_string(),
         own_server: order.target.is_none(),
         t0: jiff::Timestamp::try_from(ground.t0).map(|time| time.to_string()).unwrap_or_default(),
+        days_were_open: ground.was_open,
+        not_proven: proof.not_proven.clone(),
         duration_s: measured.duration_s,
         people: scenario.people.people,
         offices: ground.offices.len(),
-        places,
+        places: ground.places(),
         offered: counts.offered,
         sent: counts.sent,
+        calls: counts.calls,
         answered: counts.answered,
         unsent: counts.unsent,
         timed_out: counts.timed_out,
         broken: counts.broken,
         retries: counts.retries,
-        retry_amplification: float(journeys + counts.retries) / float(journeys),
+        retry_amplification: float(counts.offered - counts.looks) / float(counts.journeys.max(1)),
         in_flight_max,
         granted: counts.granted,
         repeated: counts.repeated,
         looked: counts.looked,
         refused: refused(counts),
         errors: errors(counts),
+        errors_excused: counts.excused,
         findings: proof.findings.clone(),
         log_verified: proof.log.as_ref().map(|log| log.ok),
         latency_ms: latencies(&driven.tally),
-        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        silence_max_ms: driven.tally.silence_us.0 as f64 / 1_000.0,
+        silence_max_ms: ms(driven.tally.silence_us.0),
+        silence_unexcused_max_ms: ms(driven.tally.unexcused_silence_us.0),
         first_grant_after_t0_ms: first_grant_ms.filter(|_| !ground.was_open).map(|first| first - t0_ms),
         order_inversions_percent: inversions(measured),
         chaos: measured.chaos.clone(),
         usage: Usage {
-            client_cpu_us_per_call: float(driven.cpu_ns) / 1_000.0 / float(counts.sent.max(1)),
-            server_cpu_us_per_call: measured.server_cpu_us.map(|us| float(us) / float(counts.sent.max(1))),
+            client_cpu_us_per_call: float(driven.cpu_ns) / 1_000.0 / float(counts.calls.max(1)),
+            server_cpu_us_per_call: measured.server_cpu_us.map(|us| float(us) / float(counts.calls.max(1))),
             peak_memory_mib: float(peak_memory_kib()) / 1_024.0,
             ceiling_calls_per_s: calibration.ceiling_calls_per_s,
             busiest_second_calls: busiest,
@@ -109,18 +112,6 @@ fn errors(counts: &Counts) -> BTreeMap<String, u64> {
     named
 }
 
-/// `InvalidArgument` as `INVALID_ARGUMENT`.
-fn code_name(code: i32) -> String {
-    let mut name = String::new();
-    for letter in format!("{:?}", Code::from_i32(code)).chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
-}
-
 fn latencies(tally: &Tally) -> Latencies {
     Latencies {
         response: Percentiles::of(&tally.response),
@@ -154,13 +145,26 @@ fn personas(measured: &Measured) -> BTreeMap<&'static str, PersonaFigures> {
     figures.collect()
 }
 
+/// Places of offices, before the verification was granted any: by the export, or where there is none by what the server
+/// says is free, and by what was acknowledged.
 fn offices(measured: &Measured) -> Vec<OfficeFigures> {
-    let (ground, evidence) = (&measured.target.ground, &measured.proof.evidence);
+    let (ground, reading) = (&measured.target.ground, &measured.proof.evidence.first);
     let days = ground.dates().len().max(1);
-    let mut last_grant_ms: BTreeMap<u16, (u64, i64)> = BTreeMap::new();
-    for held in evidence.held.iter().flatten().filter(|held| !held.is_cancelled) {
-        let slot = last_grant_ms.entry(held.slot).or_default();
-        *slot = (slot.0 + held.people.len().max(1) as u64, slot.1.max(held.create_time_ms));
+    let mut grants: BTreeMap<u16, (u64, i64)> = BTreeMap::new();
+    let mut grant = |slot: u16, places: u64, at_ms: i64| {
+        let slot = grants.entry(slot).or_default();
+        *slot = (slot.0 + places, slot.1.max(at_ms));
+    };
+    match &reading.held {
+        Some(held) => held
+            .iter()
+            .filter(|held| !held.is_cancelled)
+            .for_each(|held| grant(held.slot, held.people.len().max(1) as u64, held.create_time_ms)),
+        None => {
+            let mut seen = HashSet::new();
+            let acks = measured.driven.acks.iter().filter(|ack| seen.insert(ack.id));
+            acks.for_each(|ack| grant(ack.slot, 1, ack.create_time_ms));
+        }
     }
     let office = |(number, office_id): (usize, &String)| {
         let mut figures = OfficeFigures {
@@ -172,14 +176,18 @@ fn offices(measured: &Measured) -> Vec<OfficeFigures> {
         };
         for slot in number * days..(number + 1) * days {
             let Ok(slot) = u16::try_from(slot) else { continue };
-            let facts = evidence.slots.get(&slot).copied().unwrap_or_default();
-            let (granted, last_ms) = last_grant_ms.get(&slot).copied().unwrap_or_default();
-            figures.capacity += u64::from(facts.capacity);
+            let facts = reading.slots.get(&slot).copied().unwrap_or_default();
+            let (counted, last_ms) = grants.get(&slot).copied().unwrap_or_default();
+            let capacity = u64::from(facts.capacity);
+            let shown = facts.available.map(|available| capacity.saturating_sub(available.into()));
+            let granted =
+                shown.filter(|_| reading.held.is_none()).map_or(counted, |shown| shown.max(counted));
+            figures.capacity += capacity;
             figures.granted += granted;
             figures.told_sold_out += u64::from(measured.driven.sold_out[usize::from(slot)]);
-            let is_sold_out = granted > 0 && granted >= u64::from(facts.capacity);
+            let is_sold_out = counted > 0 && granted >= capacity;
             #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-            let after_s = (last_ms - facts.open_time_ms) as f64 / 1_000.0;
+            let after_s = (last_ms - facts.open_time_ms.unwrap_or(last_ms)) as f64 / 1_000.0;
             figures.sold_out_after_s =
                 figures.sold_out_after_s.filter(|_| is_sold_out).map(|latest| latest.max(after_s));
         }
@@ -190,7 +198,7 @@ fn offices(measured: &Measured) -> Vec<OfficeFigures> {
 
 /// Of neighbours in a queue, how many came in the other order.
 fn inversions(measured: &Measured) -> Option<f64> {
-    let held = measured.proof.evidence.held.as_ref()?;
+    let held = measured.proof.evidence.first.held.as_ref()?;
     let first = measured.driven.acks.iter().filter(|ack| ack.kind != Kind::SecondClick);
     let first_us: BTreeMap<u128, i64> = first.map(|ack| (ack.id, ack.first_us)).collect();
     let mut queues: BTreeMap<u16, Vec<(u32, i64)>> = BTreeMap::new();

@@ -10,16 +10,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
+
+use anyhow::Context as _;
 
 use crate::{
     calibrate::{Calibration, Shape, calibrate},
-    driver::{
-        Drive,
-        clock::RunClock,
-        letter::Letters,
-        worker::{Driven, Shared},
-    },
+    driver::{Drive, ask::Driven, clock::RunClock, letter::Letters, pulse::Pulse, worker::Shared},
     exit::Exit,
     limits::CALIBRATION_QUICK,
     plan::{Plan, identity::Identities},
@@ -68,6 +66,8 @@ pub struct Order {
     pub chaos: Option<Chaos>,
     /// Thresholds.
     pub require: Vec<Requirement>,
+    /// What this client can do, where it is known; otherwise it is measured before the run.
+    pub calibration: Option<Calibration>,
     /// For the report.
     pub command: String,
     /// Every response time is kept, besides the histograms.
@@ -127,13 +127,18 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
         order.chaos.is_none() || order.target.is_none(),
         "--chaos is for a server of the run's own: leave --target out"
     );
-    say("calibrating: this client against a server that does nothing");
-    let shape = Shape {
-        threads: usize::try_from(scenario.client.threads)?,
-        connections: usize::try_from(scenario.client.connections)?,
-        duration: CALIBRATION_QUICK,
+    let calibration = match &order.calibration {
+        Some(calibration) => calibration.clone(),
+        None => {
+            say("calibrating: this client against a server that does nothing");
+            let shape = Shape {
+                threads: usize::try_from(scenario.client.threads)?,
+                connections: usize::try_from(scenario.client.connections)?,
+                duration: CALIBRATION_QUICK,
+            };
+            calibrate(&order.program, shape, false)?
+        }
     };
-    let calibration = calibrate(&order.program, shape, false)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut target = match &order.target {
         None => runtime.block_on(Target::own(scenario, &order.program))?,
@@ -143,23 +148,23 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
             runtime.block_on(Target::existing(scenario, address_of(url)?, admin, order.pid))?
         }
     };
-    let slots = target.ground.slots.len();
-    anyhow::ensure!(
-        slots <= crate::limits::SLOTS_MAX,
-        "{slots} slots; {} are allowed",
-        crate::limits::SLOTS_MAX
-    );
     let mut planned = scenario.clone();
     planned.catalog.service_days = target.ground.dates().len() as u64;
     let plan = Plan::of(&planned, target.ground.offices.len());
     say(&format!("schedule {} ({} calls before retries)", plan.digest, plan.arrivals.len()));
+    let letters = Letters::new(&target.ground.slots, Identities::new(scenario.seed, &order.run_id));
     let threads = usize::try_from(scenario.client.threads)?;
+    let mut drive = Drive::connect(&planned, target.address)
+        .with_context(|| format!("{}: {} connections", target.address, scenario.client.connections))?;
+    // From here on the clock runs: T0 is fixed when everything else is ready.
+    let began = SystemTime::now();
+    runtime.block_on(target.open(&planned))?;
     let shared = Arc::new(Shared {
-        letters: Letters::new(&target.ground.slots, Identities::new(scenario.seed, &order.run_id)),
+        letters,
         scenario: planned,
         plan,
         clock: RunClock::for_t0(target.ground.t0),
-        address: target.address,
+        pulse: Pulse::default(),
         acknowledged: AtomicU64::new(0),
         in_flight: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         in_flight_max: AtomicU64::new(0),
@@ -167,7 +172,7 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     });
     let cpu_before_us = target.pid.and_then(cpu_us);
     let began_us = shared.clock.now_us();
-    let drive = Drive::start(&shared)?;
+    drive.start(&shared);
     let mut watch = watch::Watch::new(order, &shared, interrupted(&runtime));
     let mut series = Series::of(threads);
     watch.follow(&drive, &mut series, &mut target)?;
@@ -181,7 +186,7 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     let server_cpu_us =
         cpu_before_us.zip(cpu_after_us).filter(|_| is_one_life).map(|(before, after)| after - before);
     say("verifying: what the server says afterwards");
-    let proof = runtime.block_on(prove(&target, &shared.letters, &driven))?;
+    let proof = runtime.block_on(prove(&target, &shared.letters, &driven, began));
     let in_flight_max = shared.in_flight_max.load(Ordering::Relaxed);
     let measured = Measured {
         calibration,
@@ -195,6 +200,16 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
         duration_s,
     };
     let mut report = compose::compose(order, &measured, in_flight_max);
-    judgement::judge(order, &measured, &mut report);
+    let no_log = Vec::new();
+    let log = measured.proof.log.as_ref().filter(|log| !log.ok);
+    let case = judgement::Case {
+        scenario: &measured.shared.scenario,
+        require: &order.require,
+        chaos: order.chaos,
+        log_faults: log.map_or(&no_log, |log| &log.faults),
+        silence_us: measured.driven.tally.unexcused_silence_us,
+        late_start_us: measured.driven.late_start_us,
+    };
+    judgement::judge(&case, &mut report);
     Ok((report, measured.driven.samples))
 }

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::RecvTimeoutError,
     },
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use crate::{
     driver::{Drive, worker::Shared},
     plan::{CHAOS, random::Random},
     report::series::{Row, Series},
-    target::Target,
+    target::{Target, child::Child},
 };
 
 /// How often chaos looks whether it is due.
@@ -30,6 +31,7 @@ pub(super) struct Watch<'a> {
     shared: &'a Arc<Shared>,
     chaos: Option<Chaos>,
     after: Option<u64>,
+    blow: Option<JoinHandle<(Child, anyhow::Result<String>)>>,
     struck: Option<String>,
     is_quiet: bool,
     is_terminal: bool,
@@ -42,6 +44,7 @@ impl<'a> Watch<'a> {
             shared,
             chaos: order.chaos,
             after: None,
+            blow: None,
             struck: None,
             is_quiet: order.is_quiet,
             is_terminal: std::io::stderr().is_terminal(),
@@ -72,25 +75,30 @@ impl<'a> Watch<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.strike(target)?;
+            if self.blow.as_ref().is_some_and(JoinHandle::is_finished) {
+                self.recover(target)?;
+            }
             // Relaxed: it carries nothing else.
             if self.interrupted.load(Ordering::Relaxed) {
+                self.recover(target)?;
                 return Err(Interrupted.into());
             }
         }
+        self.recover(target)?;
         if self.is_terminal && !self.is_quiet {
             eprintln!();
         }
         Ok(())
     }
 
-    /// A tenth to a half of the places that the first day's offices have: in mid-spike.
+    /// A tenth to a half of all places: in mid-spike.
     fn due_after(&mut self, target: &Target) -> u64 {
-        let people = self.shared.scenario.people.people;
-        let few = (people / 100).clamp(5, 1_000).max(target.ground.offices.len() as u64);
-        let seed = self.shared.scenario.seed;
-        *self.after.get_or_insert_with(|| Random::of(seed, CHAOS, 0).between(few / 4 + 1, few))
+        let (places, seed) = (target.ground.places(), self.shared.scenario.seed);
+        let (few, many) = ((places / 10).max(1), (places / 2).max(1));
+        *self.after.get_or_insert_with(|| Random::of(seed, CHAOS, 0).between(few, many))
     }
 
+    /// Strikes when it is due, on a thread of its own: whoever shows the run goes on.
     fn strike(&mut self, target: &mut Target) -> anyhow::Result<()> {
         let Some(chaos) = self.chaos else { return Ok(()) };
         // Relaxed: a few acknowledgements more or less.
@@ -99,26 +107,35 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         let in_flight: u64 = self.shared.in_flight.iter().map(|calls| calls.load(Ordering::Relaxed)).sum();
-        let at_ms = self.shared.clock.now_us() / 1_000;
         self.chaos = None;
-        let Some(child) = target.child.as_mut() else { return Ok(()) };
-        let what = match chaos {
-            Chaos::Kill => {
-                child.kill_and_restart()?;
-                target.pid = Some(child.pid());
-                let back_ms = self.shared.clock.now_us() / 1_000 - at_ms;
-                format!("killed (SIGKILL), back after {back_ms} ms")
-            }
-            Chaos::Stall => {
-                child.hold(true)?;
-                std::thread::sleep(STALL);
-                child.hold(false)?;
-                "stood still (SIGSTOP) for 1 s".into()
-            }
+        let Some(mut child) = target.child.take() else { return Ok(()) };
+        let shared = self.shared.clone();
+        let blow = move || {
+            let struck_us = shared.clock.now_us();
+            shared.pulse.strike(struck_us);
+            let what = deal(chaos, &mut child);
+            let back_us = shared.clock.now_us();
+            shared.pulse.come_back(back_us);
+            let words = what.map(|what| {
+                format!(
+                    "{what} after {} ms, at T0 + {} ms, {acknowledged} acknowledged, {in_flight} calls in flight",
+                    (back_us - struck_us) / 1_000,
+                    struck_us / 1_000
+                )
+            });
+            (child, words)
         };
-        self.struck = Some(format!(
-            "{what}, at T0 + {at_ms} ms, {acknowledged} acknowledged, {in_flight} calls in flight"
-        ));
+        self.blow = Some(thread::Builder::new().name("chaos".into()).spawn(blow)?);
+        Ok(())
+    }
+
+    /// Takes the server back from the blow, which waits for it.
+    fn recover(&mut self, target: &mut Target) -> anyhow::Result<()> {
+        let Some(blow) = self.blow.take() else { return Ok(()) };
+        let (child, words) = blow.join().map_err(|_| anyhow::anyhow!("the blow's thread panicked"))?;
+        target.pid = Some(child.pid());
+        target.child = Some(child);
+        self.struck = Some(words?);
         Ok(())
     }
 
@@ -144,5 +161,20 @@ impl<'a> Watch<'a> {
         let mut stderr = std::io::stderr().lock();
         let _ = if self.is_terminal { write!(stderr, "\r\x1b[K{line}") } else { writeln!(stderr, "{line}") };
         let _ = stderr.flush();
+    }
+}
+
+fn deal(chaos: Chaos, child: &mut Child) -> anyhow::Result<&'static str> {
+    match chaos {
+        Chaos::Kill => {
+            child.kill_and_restart()?;
+            Ok("killed (SIGKILL), back")
+        }
+        Chaos::Stall => {
+            child.hold(true)?;
+            thread::sleep(STALL);
+            child.hold(false)?;
+            Ok("stood still (SIGSTOP), went on")
+        }
     }
 }

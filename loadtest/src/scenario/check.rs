@@ -2,8 +2,8 @@
 
 use kuota_api::v1::RefusalReason;
 
-use super::{CatalogOrigin, Scenario};
-use crate::limits;
+use super::{CatalogOrigin, CatalogSection, Scenario};
+use crate::{limits, plan::planned_calls};
 
 /// What is wrong with a key.
 pub(super) struct Complaint {
@@ -38,6 +38,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
         ("slow_tau_ms", arrivals.slow_tau_ms, 1, span),
         ("window_ms", arrivals.window_ms, 1, span),
         ("impatient_ms", arrivals.impatient_ms, 0, span),
+        ("bot_lead_ms", arrivals.bot_lead_ms, 0, span),
         ("bot_spread_ms", arrivals.bot_spread_ms, 0, span),
         ("bot_requests", arrivals.bot_requests, 1, limits::BOT_REQUESTS_MAX),
         ("bot_gap_ms", arrivals.bot_gap_ms, 0, span),
@@ -54,6 +55,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
         ("batch_asks", client.batch_asks, 1, limits::BATCH_ASKS_MAX),
         ("lag_p99_ms_max", bounds.lag_p99_ms_max, 1, 60_000),
         ("stall_ms_max", bounds.stall_ms_max, 1, 600_000),
+        ("errors_max", bounds.errors_max, 0, limits::PLANNED_CALLS_MAX),
     ];
     for (key, value, min, max) in bounded {
         if !(min..=max).contains(&value) {
@@ -72,12 +74,42 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
             message: "a catalogue from a file needs the key `file`".into(),
         });
     }
+    if is_generated {
+        generated(catalog)?;
+    }
+    let planned = planned_calls(scenario);
+    if planned > limits::PLANNED_CALLS_MAX {
+        let message =
+            format!("{planned} calls are planned before retries; {} are allowed", limits::PLANNED_CALLS_MAX);
+        return Err(Complaint { key: "people", message });
+    }
     for outcome in &scenario.expect.outcomes {
         let is_reason = RefusalReason::from_str_name(&format!("REFUSAL_REASON_{outcome}")).is_some();
         if !is_reason && !["GRANTED", "REPEATED"].contains(&outcome.as_str()) {
             let message = format!("`{outcome}`: GRANTED, REPEATED or a reason of a refusal is allowed");
             return Err(Complaint { key: "outcomes", message });
         }
+    }
+    Ok(())
+}
+
+/// A generated catalogue has a slot for each office and day, and every place it is said to have.
+fn generated(catalog: &CatalogSection) -> Result<(), Complaint> {
+    let CatalogSection { generated_offices, generated_places, service_days, .. } = catalog;
+    let slots = generated_offices * service_days;
+    if slots > limits::SLOTS_MAX as u64 {
+        let message = format!(
+            "{generated_offices} on {service_days} days make {slots} slots; {} are allowed",
+            limits::SLOTS_MAX
+        );
+        return Err(Complaint { key: "generated_offices", message });
+    }
+    if *generated_places < slots || generated_places % service_days != 0 {
+        let message = format!(
+            "{generated_places}: a multiple of service_days ({service_days}), and at least one place for each of {slots} slots, \
+             is allowed"
+        );
+        return Err(Complaint { key: "generated_places", message });
     }
     Ok(())
 }

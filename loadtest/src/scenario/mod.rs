@@ -142,7 +142,9 @@ pub struct ArrivalsSection {
     pub window_ms: u64,
     /// How long before T0 the impatient come, at most.
     pub impatient_ms: u64,
-    /// Bots fire at T0, so much before or after.
+    /// Bots fire at T0: so long before at most,
+    pub bot_lead_ms: u64,
+    /// and so long after.
     pub bot_spread_ms: u64,
     /// Request ids a bot sends for one NIK,
     pub bot_requests: u64,
@@ -192,6 +194,9 @@ pub struct BoundsSection {
     pub lag_p99_ms_max: u64,
     /// Longest time without any answer while calls are under way; beyond it the run fails.
     pub stall_ms_max: u64,
+    /// Calls that may time out, lose their connection or get a gRPC error; beyond it the run fails. What `--chaos` does
+    /// to the server is not counted.
+    pub errors_max: u64,
 }
 
 /// Outcomes without which the run proves nothing.

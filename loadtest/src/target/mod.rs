@@ -1,6 +1,7 @@
 //! What a run is aimed at: a server of its own in a child process, or one that is there already.
 
 pub mod child;
+pub mod clock_gap;
 pub mod ground;
 pub mod offices;
 pub mod serve;
@@ -16,7 +17,7 @@ use anyhow::{Context as _, bail};
 use kuota_client::{Admin, Client, RetryPolicy};
 use tempfile::TempDir;
 
-use self::{child::Child, ground::Ground};
+use self::{child::Child, clock_gap::ClockGap, ground::Ground};
 use crate::{
     limits::SERVER_NICE,
     scenario::{CatalogOrigin, Scenario},
@@ -39,10 +40,12 @@ pub struct Target {
     pub data: Option<TempDir>,
     /// Its process, if it is on this machine.
     pub pid: Option<u32>,
+    /// Between its clock and ours.
+    pub gap: ClockGap,
 }
 
 impl Target {
-    /// Starts a server on a temporary directory and schedules the scenario's opening.
+    /// Starts a server on a temporary directory. Its opening is not scheduled yet.
     ///
     /// # Errors
     /// When it does not start, or does not do it.
@@ -53,9 +56,10 @@ impl Target {
         let [address, admin] = child.addresses[..] else { bail!("the server named one address") };
         let client = connect(address).await?;
         let admin = Admin::connect(&format!("http://{admin}")).await?;
-        let ground = Ground::schedule(scenario, &client, &admin).await?;
-        let pid = Some(child.pid());
-        Ok(Self { address, client, admin: Some(admin), ground, child: Some(child), data: Some(data), pid })
+        let ground = Ground::choose(scenario, &client).await?;
+        let (pid, gap) = (Some(child.pid()), ClockGap::default());
+        let (admin, child, data) = (Some(admin), Some(child), Some(data));
+        Ok(Self { address, client, admin, ground, child, data, pid, gap })
     }
 
     /// Finds its way to a server that is there.
@@ -73,8 +77,20 @@ impl Target {
             Some(admin) => Some(Admin::connect(&format!("http://{admin}")).await?),
             None => None,
         };
-        let ground = Ground::find(scenario, &client).await?;
-        Ok(Self { address, client, admin, ground, child: None, data: None, pid })
+        let ground = match &admin {
+            Some(_) => Ground::choose(scenario, &client).await?,
+            None => Ground::find(scenario, &client).await?,
+        };
+        let gap = ClockGap::estimate(address).await?;
+        Ok(Self { address, client, admin, ground, child: None, data: None, pid, gap })
+    }
+
+    /// Fixes T0: the last thing before the run.
+    ///
+    /// # Errors
+    /// When the server does not carry out an opening, or does not show every slot.
+    pub async fn open(&mut self, scenario: &Scenario) -> anyhow::Result<()> {
+        self.ground.open(scenario, &self.client, self.admin.as_ref()).await
     }
 
     /// Where the server of the run's own keeps its log.
@@ -99,9 +115,9 @@ fn catalog(scenario: &Scenario, directory: &Path) -> anyhow::Result<Option<PathB
         CatalogOrigin::BuiltIn => Ok(None),
         CatalogOrigin::File => Ok(section.file.as_ref().map(PathBuf::from)),
         CatalogOrigin::Generated => {
-            let slots = section.generated_offices * section.service_days;
-            let text =
-                offices::generated(section.generated_offices, section.generated_places.div_ceil(slots));
+            // The scenario's check lets no remainder pass.
+            let places_a_day = section.generated_places / section.service_days;
+            let text = offices::generated(section.generated_offices, places_a_day);
             let path = directory.join("catalog.toml");
             fs::write(&path, text)?;
             Ok(Some(path))

@@ -5,25 +5,29 @@
 use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use kuota_api::v1::{
     CancelRequest, CancelResponse, GetRegistrationRequest, GetRegistrationResponse, ListAvailabilityRequest,
-    ListAvailabilityResponse, Refusal, RefusalReason, RegisterBatchRequest, RegisterBatchResponse,
-    RegisterRequest, RegisterResponse, Registration, RegistrationState, Slot, SlotState,
-    WatchAvailabilityRequest, WatchAvailabilityResponse,
+    ListAvailabilityResponse, Refusal, RefusalReason, RegisterBatchItem, RegisterBatchRequest,
+    RegisterBatchResponse, RegisterRequest, RegisterResponse, RegisteredApplicant, Registration,
+    RegistrationState, Slot, SlotState, WatchAvailabilityRequest, WatchAvailabilityResponse,
     availability_service_server::{AvailabilityService, AvailabilityServiceServer},
     get_registration_request::Key,
+    register_batch_item,
     register_response::Outcome,
     registration_service_server::{RegistrationService, RegistrationServiceServer},
 };
 use kuota_loadtest::{
-    report::figures::Report,
+    calibrate::Calibration,
+    report::figures::{Percentiles, Report},
     run::{Order, replay, run},
     scenario::{SMOKE, Scenario},
+    target::child::Child,
 };
+use tempfile::TempDir;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
@@ -32,8 +36,9 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kuota-loadtest");
 /// More than there are bots, so that others get some, and fewer than people.
 const CAPACITY: u32 = 160;
 /// From the first look to the opening: what comes before T0 in the scenario of these tests fits in.
-const OPENS_IN: Duration = Duration::from_millis(1_000);
+const OPENS_IN: Duration = Duration::from_millis(1_200);
 const STALL: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// The promise that is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +56,20 @@ pub(crate) enum Break {
     Pace,
     /// Places are left, and people are told that none are.
     Truth,
+    /// Places grow while the run goes on.
+    Size,
+    /// Some calls get UNAVAILABLE.
+    Service,
+    /// The slot is not listed any more.
+    List,
+    /// Two items of a batch stand in each other's place.
+    Order,
+    /// A batch has an item less than there were asks.
+    Count,
+    /// Look-ups have other times than the acknowledgements.
+    Times,
+    /// Everybody had registered before the run.
+    Past,
 }
 
 #[derive(Default)]
@@ -108,12 +127,20 @@ impl Fake {
             lane: request.lane,
             state: RegistrationState::Confirmed.into(),
             queue_number: book.granted,
-            create_time: Some(now.into()),
+            applicants: vec![RegisteredApplicant {
+                nik_last_four: nik[12..].to_owned(),
+                reference: request.applicants[0].reference.clone(),
+            }],
+            create_time: Some(if self.breaks == Break::Past { now - HOUR } else { now }.into()),
             ..Registration::default()
         };
         book.by_request.insert(request.request_id.clone(), registration.clone());
         if self.breaks != Break::Durability || book.granted != 7 {
-            book.by_id.insert(registration.id.clone(), registration.clone());
+            let mut kept = registration.clone();
+            if self.breaks == Break::Times && book.granted == 7 {
+                kept.create_time = Some((now + STALL).into());
+            }
+            book.by_id.insert(registration.id.clone(), kept);
         }
         Outcome::Registration(registration)
     }
@@ -129,6 +156,10 @@ impl RegistrationService for Fake {
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
+        if self.breaks == Break::Service && self.book.lock().unwrap().granted == 10 {
+            self.book.lock().unwrap().granted += 1;
+            return Err(Status::unavailable("not now"));
+        }
         let outcome = self.decide(request.get_ref());
         let stalled_until = self.book.lock().unwrap().stalled_until;
         if let Some(until) = stalled_until {
@@ -139,9 +170,24 @@ impl RegistrationService for Fake {
 
     async fn register_batch(
         &self,
-        _: Request<RegisterBatchRequest>,
+        request: Request<RegisterBatchRequest>,
     ) -> Result<Response<RegisterBatchResponse>, Status> {
-        Err(Status::unimplemented(""))
+        let item = |request: &RegisterRequest| RegisterBatchItem {
+            request_id: request.request_id.clone(),
+            outcome: Some(match self.decide(request) {
+                Outcome::Registration(registration) => {
+                    register_batch_item::Outcome::Registration(registration)
+                }
+                Outcome::Refusal(refusal) => register_batch_item::Outcome::Refusal(refusal),
+            }),
+        };
+        let mut items: Vec<_> = request.get_ref().requests.iter().map(item).collect();
+        match self.breaks {
+            Break::Order if items.len() > 1 => items.swap(0, 1),
+            Break::Count if items.len() > 1 => drop(items.pop()),
+            _ => {}
+        }
+        Ok(Response::new(RegisterBatchResponse { items, server_time: None }))
     }
 
     async fn get_registration(
@@ -177,13 +223,13 @@ impl AvailabilityService for Fake {
             office_id: "kanim-test".into(),
             service_date: "2030-01-07".into(),
             lane: request.get_ref().lane.unwrap_or(1),
-            capacity: CAPACITY,
+            capacity: if is_open && self.breaks == Break::Size { CAPACITY + 1 } else { CAPACITY },
             available: is_open.then(|| CAPACITY.saturating_sub(book.granted)),
             state: if is_open { SlotState::Open } else { SlotState::NotOpenYet }.into(),
             open_time: Some(open_time.into()),
         };
-        let response =
-            ListAvailabilityResponse { slots: vec![slot], next_page_token: String::new(), server_time: None };
+        let slots = if is_open && self.breaks == Break::List { Vec::new() } else { vec![slot] };
+        let response = ListAvailabilityResponse { slots, next_page_token: String::new(), server_time: None };
         Ok(Response::new(response))
     }
 
@@ -248,19 +294,71 @@ pub(crate) fn order(scenario: Scenario) -> Order {
         run_id: "1".into(),
         chaos: None,
         require: Vec::new(),
+        calibration: Some(known()),
         command: "a test".into(),
         keeps_samples: false,
         is_quiet: true,
     }
 }
 
+/// A client that can do much: what is shown here is not how fast this machine is.
+fn known() -> Calibration {
+    Calibration {
+        ceiling_calls_per_s: 1e9,
+        client_cpu_us_per_call: 1.0,
+        latency_ms: Percentiles::default(),
+        noise_p99_ms: 0.0,
+        noise_max_ms: 0.0,
+        plain_tonic: None,
+    }
+}
+
+/// One run at a time in this process: two at once on two cores show each other's load.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs against a server that breaks one promise.
 pub(crate) fn against(breaks: Break) -> Report {
+    asked(breaks, small())
+}
+
+/// Runs against a server that breaks one promise, in batches.
+pub(crate) fn in_batches(breaks: Break) -> Report {
+    let mut scenario = small();
+    scenario.client.batch_asks = 50;
+    asked(breaks, scenario)
+}
+
+fn asked(breaks: Break, scenario: Scenario) -> Report {
+    let _alone = alone();
     let target = Some(format!("http://{}", serve(breaks)));
-    run(&Order { target, ..order(small()) }).unwrap()
+    run(&Order { target, ..order(scenario) }).unwrap()
 }
 
 /// Runs on a server of its own, and keeps every response time.
 pub(crate) fn sampled() -> (Report, Vec<i64>) {
+    let _alone = alone();
     replay(&Order { keeps_samples: true, ..order(small()) }).unwrap()
+}
+
+/// A real server with the built-in catalogue, for several runs.
+pub(crate) struct Own {
+    child: Child,
+    _data: TempDir,
+}
+
+impl Own {
+    pub(crate) fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let child = Child::server(PROGRAM.as_ref(), &data.path().join("data"), None, 0).unwrap();
+        Self { child, _data: data }
+    }
+
+    /// Of its listeners: for services, and for operators.
+    pub(crate) fn urls(&self) -> [String; 2] {
+        let urls: Vec<_> = self.child.addresses.iter().map(|address| format!("http://{address}")).collect();
+        urls.try_into().unwrap()
+    }
 }
