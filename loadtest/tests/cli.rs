@@ -5,7 +5,7 @@ mod support;
 use std::process::{Command, Output};
 
 use kuota_loadtest::scenario::SMOKE;
-use support::PROGRAM;
+use support::{Own, PROGRAM, alone};
 
 fn loadtest(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
@@ -56,7 +56,11 @@ fn the_exit_code_is_the_verdict_and_json_has_what_scripts_read() {
     let directory = tempfile::tempdir().unwrap();
     let (scenario, json, csv) =
         (directory.path().join("s.toml"), directory.path().join("r.json"), directory.path().join("r.csv"));
+    let _alone = alone();
     let quick = SMOKE
+        .replace("time_compression_factor = 10", "time_compression_factor = 25")
+        .replace("window_ms = 20000", "window_ms = 8000")
+        .replace("attempts_max = 10", "attempts_max = 4")
         .replace("people = 1000\n", "people = 300\n")
         .replace("lag_p99_ms_max = 50", "lag_p99_ms_max = 60000")
         .replace("double_clicker_percent = 5", "double_clicker_percent = 30")
@@ -107,4 +111,58 @@ fn the_exit_code_is_the_verdict_and_json_has_what_scripts_read() {
     let void = run(&quick.replace("outcomes = [\"GRANTED\"", "outcomes = [\"PAUSED\""), &[]);
     assert_eq!(void.status.code(), Some(2), "{}", String::from_utf8_lossy(&void.stdout));
     assert!(String::from_utf8_lossy(&void.stdout).contains("void: PAUSED never occurred"));
+}
+
+#[test]
+fn a_bench_of_each_kind_says_what_its_calls_cost() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("bench.json");
+    for (kind, places) in [("refusal", false), ("grant", true), ("batch", true)] {
+        let path = json.to_str().unwrap();
+        let output = loadtest(&["bench", kind, "--seconds", "1", "--connections", "4", "--json", path]);
+        assert_eq!(output.status.code(), Some(0), "{kind}: {}", stderr(&output));
+        let found: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!(found["kind"], kind);
+        for key in ["calls_per_s", "client_cpu_us_per_call", "server_cpu_us_per_call", "calls", "elapsed_s"] {
+            assert!(found[key].as_f64().is_some_and(|figure| figure > 0.0), "{kind}: {key} {found}");
+        }
+        assert_eq!(found["places_per_s"].as_f64().is_some_and(|figure| figure > 0.0), places, "{kind}");
+        for percentile in ["p50", "p90", "p99", "p999", "max"] {
+            assert!(found["latency_ms"][percentile].is_number(), "{kind}: {percentile}");
+        }
+    }
+}
+
+#[test]
+fn a_bench_takes_nobodys_places_unasked_and_no_identity_twice() {
+    let _alone = alone();
+    let server = Own::start();
+    let [target, admin_target] = server.urls();
+    let refused = loadtest(&["bench", "refusal", "--seconds", "1", "--target", &target]);
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("no slot is sold out"), "{}", stderr(&refused));
+    let grant = ["bench", "grant", "--seconds", "1", "--connections", "1", "--streams", "1", "--run-id", "x"];
+    let target = ["--target", &target, "--admin-target", &admin_target];
+    let first = loadtest(&[&grant[..], &target[..]].concat());
+    assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
+    let again = loadtest(&[&grant[..], &target[..]].concat());
+    assert_eq!(again.status.code(), Some(1), "{}", stderr(&again));
+    assert!(stderr(&again).contains("used before; give another --run-id"), "{}", stderr(&again));
+}
+
+#[test]
+fn a_calibration_says_what_this_client_can_do() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("calibration.json");
+    let output = loadtest(&["calibrate", "--seconds", "1", "--json", json.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    for key in ["ceiling_calls_per_s", "client_cpu_us_per_call", "noise_p99_ms", "noise_max_ms"] {
+        assert!(found[key].is_number(), "{key}");
+    }
+    for key in ["calls_per_s", "client_cpu_us_per_call", "ours_percent"] {
+        assert!(found["plain_tonic"][key].is_number(), "{key}");
+    }
 }

@@ -20,6 +20,18 @@ fn what_is_wrong_is_named_with_file_line_key_and_the_nearest_right_key() {
         ("\"SOLD_OUT\"", "\"SOLDOUT\"", "outcomes", "`SOLDOUT`: GRANTED, REPEATED or a reason"),
         ("\"generated\"", "\"file\"", "origin", "a catalogue from a file needs the key `file`"),
         (
+            "generated_places = 300",
+            "generated_places = 301",
+            "generated_places",
+            "301: a multiple of service_days (2), and at least one place for each of 6 slots, is allowed",
+        ),
+        (
+            "generated_offices = 3\ngenerated_places = 300\nservice_days = 2",
+            "generated_offices = 10000\ngenerated_places = 100000\nservice_days = 10",
+            "generated_offices",
+            "10000 on 10 days make 100000 slots; 65535 are allowed",
+        ),
+        (
             "time_compression_factor = 10",
             "time_compression_factor = 0",
             "time_compression_factor",
@@ -31,6 +43,10 @@ fn what_is_wrong_is_named_with_file_line_key_and_the_nearest_right_key() {
         let expected = format!("small.toml:{}: {key}: {message}", line_of(&text, key));
         assert!(error.starts_with(&expected), "expected {expected}\n   found {error}");
     }
+    let crowd = SMOKE.replace("people = 1000\n", "people = 5000000\n");
+    let crowd = crowd.replace("prepoll_ms = 10000", "prepoll_ms = 80000000");
+    let error = Scenario::parse("small.toml", &crowd).unwrap_err().to_string();
+    assert!(error.contains("calls are planned before retries; 20000000 are allowed"), "{error}");
     let missing = Scenario::parse("small.toml", &SMOKE.replace("seed = 1\n", "")).unwrap_err().to_string();
     assert!(missing.contains("missing field `seed`"), "{missing}");
 }
@@ -44,5 +60,6 @@ fn every_scenario_that_is_built_in_can_be_planned() {
         assert_eq!(one.digest, other.digest);
         assert!(one.arrivals.is_sorted_by_key(|arrival| arrival.at_us));
     }
-    assert_eq!(Scenario::parse("national", NATIONAL).unwrap().people.people, 1_000_000);
+    let national = Scenario::parse("national", NATIONAL).unwrap();
+    assert_eq!((national.people.people, national.catalog.generated_places), (1_000_000, 100_000));
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use kuota_loadtest::{exit::Verdict, run::Chaos, run::Order, run::run};
-use support::{Break, Own, against, alone, in_batches, order, sampled, small};
+use support::{Break, Own, against, alone, in_batches, lasting, order, sampled, small};
 
 #[test]
 fn a_server_that_keeps_its_promises_passes() {
@@ -118,7 +118,7 @@ fn a_second_in_which_the_server_stands_still_shows_as_the_second_it_was() {
 #[test]
 fn a_server_killed_in_mid_spike_loses_nothing_it_acknowledged() {
     let _alone = alone();
-    let report = run(&Order { chaos: Some(Chaos::Kill), ..order(small()) }).unwrap();
+    let report = run(&Order { chaos: Some(Chaos::Kill), ..order(lasting()) }).unwrap();
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
     assert!(report.chaos.is_some(), "chaos never struck");
     assert!(report.findings.is_clean(), "{:?}", report.findings);
@@ -164,4 +164,8 @@ fn another_run_id_on_the_same_server_starts_fresh() {
         assert_eq!(report.verdict, Verdict::Pass, "{run_id}: {:?}", report.reasons);
         assert!(!report.days_were_open && report.refused["NOT_OPEN_YET"] > 0, "{run_id}");
     }
+    let again = Order { target, admin_target, run_id: "two".into(), ..order(small()) };
+    let report = run(&again).unwrap();
+    assert_eq!(report.verdict, Verdict::Void, "{:?}", report.reasons);
+    assert!(report.reasons[0].contains("used before; give another --run-id"), "{:?}", report.reasons);
 }

@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use kuota_api::v1::RefusalReason;
 use kuota_client::{Admin, AvailabilityFilter, By, Client, Lane, Opening, Outcome as Answer, SlotState};
 use serde::Serialize;
+use tonic::Code;
 
 use crate::{
     cli::BadUsage,
@@ -114,7 +115,9 @@ const PLACES: u32 = 1_000_000;
 /// Service days that open at once.
 const DAYS: usize = 5;
 /// How soon an opening of the bench's own is.
-const OPENS_IN: Duration = Duration::from_millis(1_500);
+const OPENS_IN: Duration = Duration::from_millis(500);
+/// What is said of identities that the server knows.
+const USED_BEFORE: &str = "these identities were used before; give another --run-id";
 /// How often to look whether it is open.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -233,13 +236,19 @@ async fn drive(
     let expect = |outcome| match (kind, outcome) {
         (Kind::Refusal, Outcome::Refused { reason: RefusalReason::SoldOut, .. }) => Ok(1),
         (Kind::Grant | Kind::Batch, Outcome::Granted { create_time_ms, .. }) if create_time_ms < began_ms => {
-            Err("these identities were used before; give another --run-id".to_owned())
+            Err(USED_BEFORE.to_owned())
         }
         (Kind::Grant | Kind::Batch, Outcome::Granted { .. }) => Ok(1),
         (_, outcome) => Err(format!("{outcome:?}")),
     };
     let check = |answer: &Result<bytes::Bytes, Fault>, first: u32| -> Result<u64, String> {
-        let message = answer.as_ref().map_err(|fault| format!("{fault:?}"))?;
+        let message = answer.as_ref().map_err(|fault| match fault {
+            // REQUEST_ID_REUSED: on another day.
+            Fault::Status(code) if i32::from(*code) == Code::FailedPrecondition as i32 => {
+                USED_BEFORE.to_owned()
+            }
+            fault => format!("{fault:?}"),
+        })?;
         if kind != Kind::Batch {
             return expect(read_register(message));
         }

@@ -87,7 +87,7 @@ pub fn calibrate(program: &Path, shape: Shape, with_plain: bool) -> anyhow::Resu
     let Shape { threads, connections, duration } = shape;
     let streams = (IN_FLIGHT / connections).max(1);
     let throttle = Throttle { address, connections, streams, duration };
-    let noise = runtime.block_on(noise(duration.min(Duration::from_secs(1))));
+    let noise = runtime.block_on(noise((duration / 3).min(Duration::from_secs(1))));
     let own = own(throttle, threads)?;
     runtime.block_on(async {
         let cpu = own.cpu_us_per_call();

@@ -433,7 +433,13 @@ fn used_before(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
     let acks = told.acks.iter().map(|ack| (ack.id, ack.create_time_ms));
     let held = evidence.first.held.iter().flatten().filter(|held| held.people.iter().any(Option::is_some));
     let held = held.map(|held| (held.id, held.create_time_ms));
-    let before = acks.chain(held).filter(|(_, create_time_ms)| told.is_from_before(*create_time_ms));
+    // Asked for on another day then: the ask fails, and its request_id leads to what it got.
+    let open = evidence.open.iter().filter_map(|open| match open.resolved {
+        Resolved::Granted(found) => Some((found.id, found.create_time_ms)),
+        Resolved::GrantedNow(_) | Resolved::NotCarriedOut | Resolved::Unknown => None,
+    });
+    let before =
+        acks.chain(held).chain(open).filter(|(_, create_time_ms)| told.is_from_before(*create_time_ms));
     findings.used_before = before.map(|(id, _)| id).collect::<HashSet<_>>().len() as u64;
     if findings.used_before > 0 {
         findings.void.insert(0, "these identities were used before; give another --run-id".into());

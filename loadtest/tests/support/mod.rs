@@ -36,7 +36,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_kuota-loadtest");
 /// More than there are bots, so that others get some, and fewer than people.
 const CAPACITY: u32 = 160;
 /// From the first look to the opening: what comes before T0 in the scenario of these tests fits in.
-const OPENS_IN: Duration = Duration::from_millis(1_200);
+const OPENS_IN: Duration = Duration::from_millis(900);
 const STALL: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -263,14 +263,17 @@ fn serve(breaks: Break) -> SocketAddr {
     receiver.recv().unwrap()
 }
 
-/// A small opening that lasts some seconds.
+/// A small opening that lasts a second.
 pub(crate) fn small() -> Scenario {
     let mut text = SMOKE.to_owned();
     for (from, to) in [
         ("people = 1000\n", "people = 300\n"),
         ("human_percent = 45", "human_percent = 20"),
         ("double_clicker_percent = 5", "double_clicker_percent = 30"),
-        ("lead_ms = 500", "lead_ms = 200"),
+        ("lead_ms = 500", "lead_ms = 100"),
+        ("time_compression_factor = 10", "time_compression_factor = 25"),
+        ("window_ms = 20000", "window_ms = 8000"),
+        ("attempts_max = 10", "attempts_max = 4"),
         ("prepoll_ms = 10000", "prepoll_ms = 2000"),
         ("service_days = 2", "service_days = 1"),
         // What is shown here is not how fast this machine is.
@@ -281,6 +284,14 @@ pub(crate) fn small() -> Scenario {
         text = text.replacen(from, to, 1);
     }
     Scenario::parse("small.toml", &text).unwrap()
+}
+
+/// The same, but people have the patience to see a server come back.
+pub(crate) fn lasting() -> Scenario {
+    let mut scenario = small();
+    scenario.time_compression_factor = 10;
+    (scenario.people.attempts_min, scenario.people.attempts_max) = (8, 10);
+    scenario
 }
 
 pub(crate) fn order(scenario: Scenario) -> Order {
