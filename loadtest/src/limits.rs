@@ -20,6 +20,8 @@ pub const THREADS_MAX: u64 = 64;
 pub const BATCH_ASKS_MAX: u64 = 1_000;
 /// Longest modelled time: a day.
 pub const SPAN_MS_MAX: u64 = 86_400_000;
+/// Calls of one tick that a connection is given before the next one has its turn: as a gateway's callers share one.
+pub const CALLS_IN_A_ROW: usize = 16;
 /// How often due calls are released.
 pub const TICK: Duration = Duration::from_millis(1);
 /// Ticks between two looks while nothing is due: what is overdue or down waits no longer.

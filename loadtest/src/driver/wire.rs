@@ -18,7 +18,7 @@ use slab::Slab;
 use tokio::net::TcpStream;
 
 use super::call::{Call, Fault};
-use crate::limits::{CONNECTION_WINDOW_BYTES, RECONNECT_EVERY_US, STREAM_WINDOW_BYTES};
+use crate::limits::{CALLS_IN_A_ROW, CONNECTION_WINDOW_BYTES, RECONNECT_EVERY_US, STREAM_WINDOW_BYTES};
 
 /// What is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,6 +95,8 @@ pub struct Wire<L> {
     links: Vec<Link>,
     streams: usize,
     next: usize,
+    /// Calls given to it in a row.
+    row: usize,
     heads: [Request<()>; 3],
     calls: FuturesUnordered<Call<L>>,
     open: Slab<Open>,
@@ -134,6 +136,7 @@ impl<L: Unpin> Wire<L> {
             links,
             streams,
             next: 0,
+            row: 0,
             heads: [
                 head("/kuota.v1.RegistrationService/Register")?,
                 head("/kuota.v1.RegistrationService/RegisterBatch")?,
@@ -160,16 +163,26 @@ impl<L: Unpin> Wire<L> {
         self.up == 0
     }
 
-    /// A connection with a stream to spare, in turn.
+    /// A connection with a stream to spare: in turn, with several calls in a row for each, so that they share a write.
     fn spare(&mut self) -> Option<usize> {
-        for _ in 0..self.links.len() {
+        for _ in 0..=self.links.len() {
             let link = self.next;
-            self.next = if link + 1 == self.links.len() { 0 } else { link + 1 };
-            if self.links[link].has_room(self.streams) {
+            let has_room = self.links[link].has_room(self.streams);
+            self.row += 1;
+            if self.row >= CALLS_IN_A_ROW || !has_room {
+                self.turn();
+            }
+            if has_room {
                 return Some(link);
             }
         }
         None
+    }
+
+    /// On to the next connection.
+    const fn turn(&mut self) {
+        self.next = if self.next + 1 == self.links.len() { 0 } else { self.next + 1 };
+        self.row = 0;
     }
 
     /// Sends a call on the next connection that takes it; gives it back when none does.
@@ -247,6 +260,7 @@ impl<L: Unpin> Wire<L> {
 
     /// Gives up what is overdue, and connects anew what is down. Once a tick.
     pub fn tend(&mut self, cx: &mut Context<'_>, now_us: i64) {
+        self.turn();
         while let Some((at_us, key, serial)) = self.deadlines.front().copied() {
             // Most calls are over by then: their entries go as they come to the front.
             let open = self.open.get_mut(key).filter(|open| open.serial == serial);
