@@ -194,17 +194,16 @@ impl Engine {
         waiting: (Durability, impl FnOnce() -> Caller),
         now: UnixMillis,
     ) -> Result<Reached, Failure> {
-        if self.clock.drifts() {
-            // A repeat is answered all the same.
+        let hindrance = if self.clock.drifts() {
+            Some(Failure::ClockDrift)
+        } else {
+            let live = self.read.applicants.first_live(&ask.applicants);
+            live.map(|applicant| Refusal::AlreadyRegistered { applicant }.into())
+        };
+        if let Some(hindrance) = hindrance {
+            // It may be a repeat, also of what was published just now: applicants come before the map (INV-3).
             return match self.read.requests.join(ask.request, ask.content, waiting) {
-                Found::Vacant => Err(Failure::ClockDrift),
-                found => found.reached(),
-            };
-        }
-        if let Some(applicant) = self.read.applicants.first_live(&ask.applicants) {
-            // It may be this very request, published since it was looked up: applicants come before the map (INV-3).
-            return match self.read.requests.join(ask.request, ask.content, waiting) {
-                Found::Vacant => Err(Refusal::AlreadyRegistered { applicant }.into()),
+                Found::Vacant => Err(hindrance),
                 found => found.reached(),
             };
         }

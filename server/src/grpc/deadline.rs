@@ -27,6 +27,14 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
+/// Over when the caller waits no longer; never, if it did not say how long.
+pub(super) async fn passes(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What a caller is told who waits no longer.
 pub(super) fn passed() -> Status {
     Status::deadline_exceeded("the time that the caller gave is over")

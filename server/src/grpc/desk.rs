@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{Request, Response};
 use kuota_api::v1::registration_service_server::{RegistrationServiceServer, SERVICE_NAME};
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 use tonic::{body::Body, service::Routes};
 use tower::Service as _;
 
@@ -101,14 +101,8 @@ impl Begin for Clerk<'_> {
             }
             (_, _, call) => (call, Inbound::new(None, stream)),
         };
-        let timeout = deadline::of(&head.headers);
+        let patience = deadline::passes(deadline::of(&head.headers));
         let answer = self.desk.answer(Request::from_parts(head, body));
-        let patience = async move {
-            match timeout {
-                Some(timeout) => sleep(timeout).await,
-                None => std::future::pending().await,
-            }
-        };
         Some(Box::pin(carry(answer, respond, call, patience)))
     }
 }

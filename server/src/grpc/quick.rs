@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use kuota_api::v1::{self, register_response};
 use kuota_domain::{ids::RequestKey, refusal::Refusal, time::UnixMillis};
 use prost::Message;
-use tokio::time::sleep;
 use tonic::Status;
 
 use super::{
@@ -118,12 +117,6 @@ impl Quick {
         };
         let (api, timeout) = (self.api.clone(), deadline::of(headers));
         Some(Box::pin(async move {
-            let patience = async {
-                match timeout {
-                    Some(timeout) => sleep(timeout).await,
-                    None => std::future::pending().await,
-                }
-            };
             // Whoever goes away or waits no longer changes nothing: what was asked of the ledger belongs to it.
             let answer = tokio::select! {
                 biased;
@@ -131,7 +124,7 @@ impl Quick {
                     api.register_response(answer, key, language, api.engine.now())
                 }
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-                () = patience => Err(deadline::passed()),
+                () = deadline::passes(timeout) => Err(deadline::passed()),
             };
             send(answer.map(|answer| framed(&[], &answer)), respond, call);
         }))
