@@ -384,7 +384,7 @@ async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() 
                 office: OFFICE.into(),
                 day: kuota_domain::calendar::ServiceDay::parse(support::MONDAY).unwrap(),
                 lane: kuota_domain::slot::Lane::Regular,
-                party: vec![(kuota_domain::nik::Nik::parse(&nik(n)).unwrap(), Default::default())],
+                party: [(kuota_domain::nik::Nik::parse(&nik(n)).unwrap(), Default::default())].into(),
                 durability: kuota_server::engine::Durability::Durable,
             };
             tokio::spawn(async move { engine.register(wish).await })

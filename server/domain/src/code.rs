@@ -84,12 +84,12 @@ impl fmt::Display for BookingCode {
             rest /= BASE;
         }
         digits[DRAWN] = check(&digits[..DRAWN]);
-        for (place, digit) in digits.into_iter().enumerate() {
-            let dash = if place == 4 { "-" } else { "" };
-            let letter = usize::try_from(digit).map_or('?', |at| char::from(ALPHABET[at]));
-            write!(f, "{dash}{letter}")?;
+        let mut text = *b"XXXX-XXXX";
+        let places = text.iter_mut().filter(|place| **place != b'-');
+        for (place, digit) in places.zip(digits) {
+            *place = usize::try_from(digit).map_or(b'?', |at| ALPHABET[at]);
         }
-        Ok(())
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -94,6 +94,11 @@ impl Sitting {
         Caller::InBatch(Seat { desk: self.0.clone(), at, is_told: false })
     }
 
+    /// The answer of one that needs no seat.
+    pub(super) fn tell(&mut self, at: usize, answer: Answer) {
+        self.0.answers.lock()[at] = Some(answer);
+    }
+
     /// The answers of all that took a seat, once every one of them was told.
     pub(super) async fn all(self) -> Vec<Option<Answer>> {
         // Acquire: pairs with the Release in `Seat::put`.

@@ -18,6 +18,7 @@ use kuota_domain::{
     time::UnixMillis,
 };
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -37,14 +38,14 @@ pub struct Wish {
     pub caller: CallerNumber,
     /// Under which id.
     pub request_id: u128,
-    /// Slug of the office.
-    pub office: String,
+    /// Slug of the office. Most are short and stand in place.
+    pub office: CompactString,
     /// The service day.
     pub day: ServiceDay,
     /// The lane.
     pub lane: Lane,
     /// The party, with the caller's references. The NIKs are wiped when the call leaves here (INV-10).
-    pub party: Vec<(Nik, CompactString)>,
+    pub party: SmallVec<[(Nik, CompactString); 1]>,
     /// How safe the answer must be.
     pub durability: Durability,
 }
@@ -72,7 +73,7 @@ impl Engine {
         };
         let reached = match self.prepare(wish, now, caller) {
             Ok(Reached::Ready(ready)) => {
-                self.hand_over(*ready);
+                self.hand_over(ready);
                 Ok(Reached::Waiting)
             }
             reached => reached,
@@ -105,26 +106,19 @@ impl Engine {
     /// Asks for many places at once; the answers come in the order of the wishes. Not atomic: each wish is decided by
     /// itself. One claim a slot, and one message to the ledger.
     pub async fn register_batch(&self, wishes: Vec<Wish>) -> Vec<Answer> {
-        let (sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
+        let (mut sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
-        let mut at_once = Vec::with_capacity(wishes.len());
         for (at, wish) in wishes.into_iter().enumerate() {
-            let reached = match self.prepare(wish, now, || sitting.seat(at)) {
-                Ok(Reached::Ready(one)) => {
-                    ready.push(*one);
-                    Ok(Reached::Waiting)
-                }
-                reached => reached,
-            };
-            at_once.push(reached.and_then(Reached::answer).transpose());
+            match self.prepare(wish, now, || sitting.seat(at)) {
+                Ok(Reached::Ready(one)) => ready.push(one),
+                Ok(Reached::Waiting) => {}
+                Ok(Reached::Answer(granted)) => sitting.tell(at, Ok(granted)),
+                Err(failure) => sitting.tell(at, Err(failure)),
+            }
         }
         self.hand_over_all(ready);
-        let told = sitting.all().await;
-        let answers = at_once
-            .into_iter()
-            .zip(told)
-            .map(|(at_once, told)| self.told(at_once.or(told).unwrap_or(Err(Failure::OutcomeUnknown))));
-        answers.collect()
+        let answers = sitting.all().await.into_iter();
+        answers.map(|answer| self.told(answer.unwrap_or(Err(Failure::OutcomeUnknown)))).collect()
     }
 
     /// Everything of a registration that needs neither permits nor waiting.
@@ -136,13 +130,13 @@ impl Engine {
     ) -> Result<Reached, Failure> {
         let directory = self.read.directory.load();
         let Some((office, entry)) = directory.find(&wish.office) else {
-            return Err(Failure::OfficeNotFound(wish.office));
+            return Err(Failure::OfficeNotFound(wish.office.into()));
         };
         let slot = SlotKey { office, day: wish.day, lane: wish.lane };
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         // One that left the catalogue still answers repeats (INV-3).
         if !entry.open && !self.read.requests.knows(key) {
-            return Err(Failure::OfficeNotFound(wish.office));
+            return Err(Failure::OfficeNotFound(wish.office.into()));
         }
         let places = u32::try_from(wish.party.len()).unwrap_or(u32::MAX);
         // The word before the map: a repeat published in between is then seen in the map (INV-3, INV-5).
@@ -212,7 +206,7 @@ impl Engine {
             found => return found.reached(),
         }
         let asking = self.read.applicants.begin(&ask.applicants);
-        Ok(Reached::Ready(Box::new(Ready { gate: gate.clone(), ask, asking, passed_at: now })))
+        Ok(Reached::Ready(Ready { gate: gate.clone(), ask, asking, passed_at: now }))
     }
 
     /// Claims and sends. From the claim to the queue there is no await: a caller that goes away takes no permit with it.
@@ -270,7 +264,11 @@ impl Engine {
     }
 
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
-    fn identify(&self, slot: SlotKey, mut party: Vec<(Nik, CompactString)>) -> (Party, ContentHash) {
+    fn identify(
+        &self,
+        slot: SlotKey,
+        mut party: SmallVec<[(Nik, CompactString); 1]>,
+    ) -> (Party, ContentHash) {
         let mut content = Sha256::new();
         content.update(slot.office.0.to_be_bytes());
         content.update(slot.day.number().to_be_bytes());
@@ -310,7 +308,7 @@ enum Reached {
     /// Somebody will tell.
     Waiting,
     /// To claim, and to be sent to the ledger.
-    Ready(Box<Ready>),
+    Ready(Ready),
 }
 
 impl Reached {

@@ -12,12 +12,17 @@ use kuota_domain::{
     slot::Lane,
     time::UnixMillis,
 };
+use smallvec::SmallVec;
 use tonic::Status;
 use tonic_types::FieldViolation;
 use uuid::Uuid;
 use zeroize::Zeroize;
 
-use super::status::invalid;
+use super::{
+    ask::{self, Ask},
+    encode::last_four,
+    status::invalid,
+};
 use crate::engine::{Durability, Granted, Key, Wish};
 
 const UUID_ALLOWED: &str = "a UUID, as 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f, is allowed";
@@ -42,58 +47,54 @@ impl Violations {
 }
 
 /// Reads a wish for places.
-pub(super) fn wish(request: v1::RegisterRequest, caller: CallerNumber) -> Result<Wish, Status> {
+pub(super) fn wish(ask: &Ask<'_>, caller: CallerNumber) -> Result<Wish, Status> {
     let mut violations = Violations::default();
-    let request_id = violations.take("request_id", uuid(&request.request_id));
-    if request.office_id.is_empty() || request.office_id.len() > SLUG_CHARS_MAX {
+    let request_id = violations.take("request_id", uuid(ask.request_id));
+    if ask.office_id.is_empty() || ask.office_id.len() > SLUG_CHARS_MAX {
         violations.add("office_id", "the id of an office, as ListOffices names it, is required");
     }
-    let day = violations.take("service_date", ServiceDay::parse(&request.service_date));
-    let lane = violations.take("lane", lane(request.lane));
-    let durability = violations.take("durability", durability(request.durability));
-    let party = party(request.applicants, &mut violations);
+    let day = violations.take("service_date", ServiceDay::parse(ask.service_date));
+    let lane = violations.take("lane", lane(ask.lane));
+    let durability = violations.take("durability", durability(ask.durability));
+    let party = party(&ask.applicants, &mut violations);
     violations.check()?;
     match (request_id, day, lane, durability) {
         (Some(request_id), Some(day), Some(lane), Some(durability)) => {
-            Ok(Wish { caller, request_id, office: request.office_id, day, lane, party, durability })
+            let office = ask.office_id.into();
+            Ok(Wish { caller, request_id, office, day, lane, party, durability })
         }
         _ => Err(invalid(Vec::new())),
     }
 }
 
-fn party(applicants: Vec<v1::Applicant>, violations: &mut Violations) -> Vec<(Nik, CompactString)> {
+fn party(
+    applicants: &[ask::Applicant<'_>],
+    violations: &mut Violations,
+) -> SmallVec<[(Nik, CompactString); 1]> {
     if applicants.is_empty() || applicants.len() > PARTY_MAX {
         violations.add("applicants", format!("1 to {PARTY_MAX} applicants are allowed"));
     }
-    let mut party = Vec::with_capacity(applicants.len().min(PARTY_MAX));
-    let mut digits: Vec<String> = Vec::with_capacity(party.capacity());
-    for (index, mut applicant) in applicants.into_iter().enumerate() {
-        if index >= PARTY_MAX {
-            applicant.nik.zeroize();
-            continue;
-        }
+    let mut party = SmallVec::new();
+    for (index, applicant) in applicants.iter().take(PARTY_MAX).enumerate() {
         if applicant.reference.chars().count() > REFERENCE_CHARS_MAX {
             let field = format!("applicants[{index}].reference");
             violations.add(field, format!("up to {REFERENCE_CHARS_MAX} characters are allowed"));
         }
-        let field = format!("applicants[{index}].nik");
-        if let Some(first) = digits.iter().position(|other| *other == applicant.nik) {
-            violations
-                .add(field.clone(), format!("no NIK twice in a party: the same as applicants[{first}]"));
+        let field = || format!("applicants[{index}].nik");
+        if let Some(first) = applicants[..index].iter().position(|other| other.nik == applicant.nik) {
+            violations.add(field(), format!("no NIK twice in a party: the same as applicants[{first}]"));
         }
-        if let Some(nik) = violations.take(&field, Nik::parse(&applicant.nik)) {
-            party.push((nik, applicant.reference.into()));
+        match Nik::parse(applicant.nik) {
+            Ok(nik) => party.push((nik, applicant.reference.into())),
+            Err(error) => violations.add(field(), error.to_string()),
         }
-        digits.push(applicant.nik);
     }
-    // INV-10: the digits do not outlive the call.
-    digits.iter_mut().for_each(Zeroize::zeroize);
     party
 }
 
-/// Wipes the identity numbers of asks that are not read (INV-10).
-pub(super) fn wipe(requests: Vec<v1::RegisterRequest>) {
-    for mut applicant in requests.into_iter().flat_map(|request| request.applicants) {
+/// Wipes the identity numbers of asks (INV-10).
+pub(super) fn wipe(requests: &mut [v1::RegisterRequest]) {
+    for applicant in requests.iter_mut().flat_map(|request| &mut request.applicants) {
         applicant.nik.zeroize();
     }
 }
@@ -215,7 +216,7 @@ pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registra
             .applicants
             .iter()
             .map(|applicant| v1::RegisteredApplicant {
-                nik_last_four: format!("{:04}", applicant.last_four),
+                nik_last_four: last_four(applicant).into(),
                 reference: applicant.reference.to_string(),
             })
             .collect(),

@@ -1,13 +1,16 @@
-//! What a peer sends on a stream, as a body that generated code reads.
+//! What a peer sends on a stream: as a body that generated code reads, or as the one message in it.
 
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
+
+use super::encode::PREFIX_BYTES;
+
 /// A body that is still coming in, with what was read of it before.
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -16,9 +19,54 @@ pub(super) struct Inbound {
     data_ended: bool,
 }
 
+/// All of a body.
+#[derive(Debug)]
+pub(super) enum Gathered {
+    /// It is one plain message, with its prefix.
+    Message(Bytes, RecvStream),
+    /// It is something else, as it came.
+    Other(Inbound),
+}
+
 impl Inbound {
     pub(super) const fn new(first: Option<Bytes>, stream: RecvStream) -> Self {
         Self { first, stream, data_ended: false }
+    }
+
+    /// The message in a body, once all of it is there, if it is plain and has at most so many bytes. Waits.
+    pub(super) async fn gather(mut stream: RecvStream, bytes_max: usize) -> Gathered {
+        let mut body = BytesMut::new();
+        let mut length = None;
+        while length.is_none_or(|length| body.len() <= length) {
+            match stream.data().await {
+                Some(Ok(data)) => {
+                    // An error is a stream that is over: nobody sends on it.
+                    let _ = stream.flow_control().release_capacity(data.len());
+                    body.extend_from_slice(&data);
+                }
+                // Whoever reads on is told the error.
+                Some(Err(_)) => break,
+                None if Some(body.len()) == length => {
+                    return Gathered::Message(body.freeze(), stream);
+                }
+                None => break,
+            }
+            if let (None, Some((prefix, _))) = (length, body.split_first_chunk::<PREFIX_BYTES>()) {
+                let [is_compressed, long @ ..] = *prefix;
+                let long = usize::try_from(u32::from_be_bytes(long)).unwrap_or(usize::MAX);
+                if is_compressed != 0 || long > bytes_max {
+                    break;
+                }
+                length = Some(PREFIX_BYTES + long);
+                body.reserve((PREFIX_BYTES + long).saturating_sub(body.len()));
+            }
+        }
+        Gathered::Other(Self { first: Some(body.freeze()), stream, data_ended: false })
+    }
+
+    /// A body whose data were gathered.
+    pub(super) const fn again(body: Bytes, stream: RecvStream) -> Self {
+        Self { first: Some(body), stream, data_ended: true }
     }
 
     /// Lets the peer send as much again.

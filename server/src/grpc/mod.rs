@@ -1,12 +1,15 @@
 //! The gRPC edge: decode, call the engine, encode. Decides nothing.
 
 mod admin;
+mod ask;
 mod availability;
+mod batch;
 mod command;
 mod connection;
 mod convert;
 mod deadline;
 mod desk;
+mod encode;
 mod health;
 mod history;
 mod inbound;

@@ -8,11 +8,59 @@ use std::{
 
 use bytes::Bytes;
 use h2::{SendStream, server::SendResponse};
-use http::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body::{Body as _, Frame};
 use tonic::{Status, body::Body};
 
 use super::meter::{Call, UNKNOWN, code};
+
+/// The head of an answer that is well.
+pub(super) fn head<T>(body: T) -> Response<T> {
+    let mut head = Response::new(body);
+    head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    head
+}
+
+/// The trailers of an answer that is well.
+pub(super) fn trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+    trailers
+}
+
+/// The body of an answer that is one message, encoded already.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    message: Option<Bytes>,
+    is_over: bool,
+}
+
+impl Sealed {
+    /// An answer with that message.
+    pub(super) fn response(message: Bytes) -> Response<Body> {
+        head(Body::new(Self { message: Some(message), is_over: false }))
+    }
+}
+
+impl http_body::Body for Sealed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(match self.message.take() {
+            Some(message) => Some(Ok(Frame::data(message))),
+            None if std::mem::replace(&mut self.is_over, true) => None,
+            None => Some(Ok(Frame::trailers(trailers()))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+}
 
 /// Sends an answer to its end, and ends its call with the status that the trailers tell. Whoever goes away in the middle
 /// has cancelled it.

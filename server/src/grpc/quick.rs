@@ -7,9 +7,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use http::HeaderMap;
 use kuota_api::v1::{self, register_response};
 use kuota_domain::{ids::RequestKey, refusal::Refusal, time::UnixMillis};
 use prost::Message;
@@ -17,34 +17,37 @@ use tonic::Status;
 
 use super::{
     Api,
+    ask::Ask,
     connection::UnderWay,
-    convert::{self, timestamp},
-    deadline,
+    convert, deadline,
+    desk::is_encoded,
+    encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, nested, registration},
     inbound::Inbound,
     language::Language,
     meter::{Call, OK},
+    outbound::{head, trailers},
     registration::ANONYMOUS,
     status::refusal,
 };
 use crate::{
-    engine::{Begun, Failure},
+    engine::{Answer, Begun, Failure, Wish},
     limits::ASK_BYTES_AT_ONCE_MAX,
 };
 
-/// Bytes before a message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
+/// Bytes of what follows the outcome in an answer: the server's time.
+const REST_BYTES_USUAL: usize = 16;
 
 /// What was read of an ask.
 pub(super) enum Read {
-    /// All of it.
-    Whole(v1::RegisterRequest),
+    /// All of it: a wish, or what is wrong with it.
+    Whole(Result<Wish, Status>),
     /// Not all of it, or it is none.
     Other(Inbound),
 }
 
 /// Reads an ask if it is there.
 pub(super) fn read(headers: &HeaderMap, mut stream: RecvStream, cx: &mut Context<'_>) -> Read {
-    if headers.contains_key("grpc-encoding") {
+    if is_encoded(headers) {
         return Read::Other(Inbound::new(None, stream));
     }
     let Poll::Ready(Some(Ok(data))) = stream.poll_data(cx) else {
@@ -52,20 +55,19 @@ pub(super) fn read(headers: &HeaderMap, mut stream: RecvStream, cx: &mut Context
     };
     // Many send the end by itself.
     let is_whole = stream.is_end_stream() || matches!(stream.poll_data(cx), Poll::Ready(None));
-    let asked =
-        is_whole.then(|| message(&data)).flatten().and_then(|ask| v1::RegisterRequest::decode(ask).ok());
-    match asked {
-        Some(ask) => Read::Whole(ask),
+    let asked = is_whole.then(|| message(&data)).flatten().and_then(Ask::read);
+    match asked.map(|ask| convert::wish(&ask, ANONYMOUS)) {
+        Some(wish) => Read::Whole(wish),
         None => Read::Other(Inbound::new(Some(data), stream)),
     }
 }
 
 /// The message in a body, if that is plain and short and has no other.
-fn message(body: &Bytes) -> Option<Bytes> {
+fn message(body: &Bytes) -> Option<&[u8]> {
     let (prefix, message) = body.split_first_chunk::<PREFIX_BYTES>()?;
     let [is_compressed, length @ ..] = *prefix;
     let fits = u32::from_be_bytes(length) == u32::try_from(message.len()).ok()?;
-    (is_compressed == 0 && fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then(|| body.slice(PREFIX_BYTES..))
+    (is_compressed == 0 && fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then_some(message)
 }
 
 /// Begins asks, and answers what the ledger need not be asked.
@@ -88,13 +90,13 @@ impl Quick {
 
     pub(super) fn register(
         &self,
-        ask: v1::RegisterRequest,
+        wish: Result<Wish, Status>,
         headers: &HeaderMap,
         mut respond: SendResponse<Bytes>,
         call: Call,
     ) -> Option<UnderWay> {
         let language = Language::of_headers(headers);
-        let wish = match convert::wish(ask, ANONYMOUS) {
+        let wish = match wish {
             Ok(wish) => wish,
             Err(status) => {
                 send(Err(status), respond, call);
@@ -109,8 +111,7 @@ impl Quick {
                 return None;
             }
             Begun::Answered(answer) => {
-                let answer = self.api.register_response(answer, key, language, now);
-                send(answer.map(|answer| framed(&[], &answer)), respond, call);
+                send(response(&self.api, answer, key, (language, now)), respond, call);
                 return None;
             }
             Begun::Waiting(waiting) => waiting,
@@ -121,12 +122,12 @@ impl Quick {
             let answer = tokio::select! {
                 biased;
                 answer = api.engine.answer(waiting) => {
-                    api.register_response(answer, key, language, api.engine.now())
+                    response(&api, answer, key, (language, api.engine.now()))
                 }
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
                 () = deadline::passes(timeout) => Err(deadline::passed()),
             };
-            send(answer.map(|answer| framed(&[], &answer)), respond, call);
+            send(answer, respond, call);
         }))
     }
 
@@ -137,20 +138,35 @@ impl Quick {
             Language::Indonesian => indonesian,
         };
         // Encoded messages that follow each other are one.
-        framed(prepared, &v1::RegisterResponse { outcome: None, server_time: Some(timestamp(now)) })
+        framed(prepared.len() + REST_BYTES_USUAL, |out| {
+            out.extend_from_slice(prepared);
+            instant(3, now, out);
+        })
     }
 }
 
-/// A message whose first fields are encoded already, as gRPC sends it.
-fn framed(prepared: &[u8], rest: &impl Message) -> Bytes {
-    let length = prepared.len() + rest.encoded_len();
-    let mut bytes = BytesMut::with_capacity(PREFIX_BYTES + length);
-    bytes.put_u8(0);
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    bytes.put_slice(prepared);
-    // There is room: it was just made.
-    let _ = rest.encode(&mut bytes);
-    bytes.freeze()
+/// An answer as a `kuota.v1.RegisterResponse`.
+fn response(
+    api: &Api,
+    answer: Answer,
+    key: RequestKey,
+    (language, now): (Language, UnixMillis),
+) -> Result<Bytes, Status> {
+    let granted = match answer {
+        Ok(granted) => granted,
+        refused => {
+            let response = api.register_response(refused, key, language, now)?;
+            return Ok(framed(response.encoded_len(), |out| {
+                // Writing to memory does not fail.
+                let _ = response.encode(out);
+            }));
+        }
+    };
+    let directory = api.engine.directory();
+    Ok(framed(REGISTRATION_BYTES_USUAL + REST_BYTES_USUAL, |out| {
+        nested(1, out, |out| registration(&granted, &directory, out));
+        instant(3, now, out);
+    }))
 }
 
 /// Sends an answer in one go. It is short, so that h2 may keep it until the peer makes room.
@@ -169,11 +185,7 @@ fn send(answer: Result<Bytes, Status>, mut respond: SendResponse<Bytes>, call: C
 }
 
 fn reply(message: Bytes, respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
-    let mut head = Response::new(());
-    head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    let mut stream = respond.send_response(head, false)?;
+    let mut stream = respond.send_response(head(()), false)?;
     stream.send_data(message, false)?;
-    let mut trailers = HeaderMap::with_capacity(1);
-    trailers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
-    stream.send_trailers(trailers)
+    stream.send_trailers(trailers())
 }

@@ -1,8 +1,7 @@
 //! `RegistrationService`.
 
 use kuota_api::v1::{
-    self, cancel_response, register_batch_item, register_response,
-    registration_service_server::RegistrationService,
+    self, cancel_response, register_response, registration_service_server::RegistrationService,
 };
 use kuota_domain::{
     ids::{CallerNumber, RequestKey},
@@ -13,14 +12,14 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::{self, Violations, timestamp},
+    ask::Ask,
+    batch::Batch,
+    convert::{self, timestamp},
+    encode::PREFIX_BYTES,
     language::Language,
     status::{refusal, status},
 };
-use crate::{
-    engine::{Answer, Failure, Granted},
-    limits::BATCH_ASKS_MAX,
-};
+use crate::engine::{Answer, Failure, Granted};
 
 /// Until there is authentication, every caller is the same one.
 pub(super) const ANONYMOUS: CallerNumber = CallerNumber(0);
@@ -77,7 +76,10 @@ impl RegistrationService for Api {
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         let language = Language::of(request.metadata());
-        let wish = convert::wish(request.into_inner(), ANONYMOUS)?;
+        let mut request = request.into_inner();
+        let wish = convert::wish(&Ask::of(&request), ANONYMOUS);
+        convert::wipe(std::slice::from_mut(&mut request));
+        let wish = wish?;
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let answer = self.engine.register(wish).await;
         Ok(Response::new(self.register_response(answer, key, language, self.engine.now())?))
@@ -88,36 +90,13 @@ impl RegistrationService for Api {
         request: Request<v1::RegisterBatchRequest>,
     ) -> Result<Response<v1::RegisterBatchResponse>, Status> {
         let language = Language::of(request.metadata());
-        let requests = request.into_inner().requests;
-        if let Err(status) = check_size(requests.len()) {
-            convert::wipe(requests);
-            return Err(status);
-        }
-        let (mut items, mut keys, mut wishes) = (Vec::with_capacity(requests.len()), Vec::new(), Vec::new());
-        for request in requests {
-            let request_id = request.request_id.clone();
-            let outcome = match convert::wish(request, ANONYMOUS) {
-                Ok(wish) => {
-                    keys.push((items.len(), RequestKey { caller: wish.caller, id: wish.request_id }));
-                    wishes.push(wish);
-                    None
-                }
-                Err(status) => Some(error(&status)),
-            };
-            items.push(v1::RegisterBatchItem { request_id, outcome });
-        }
-        let answers = self.engine.register_batch(wishes).await;
-        let now = self.engine.now();
-        for ((index, key), answer) in keys.into_iter().zip(answers) {
-            items[index].outcome = Some(match self.outcome(answer, Some(key), language, now) {
-                Ok(Outcome::Registration(registration)) => {
-                    register_batch_item::Outcome::Registration(registration)
-                }
-                Ok(Outcome::Refusal(refusal)) => register_batch_item::Outcome::Refusal(refusal),
-                Err(status) => error(&status),
-            });
-        }
-        Ok(Response::new(v1::RegisterBatchResponse { items, server_time: Some(timestamp(now)) }))
+        let mut requests = request.into_inner().requests;
+        let batch = Batch::of(&requests);
+        convert::wipe(&mut requests);
+        let answer = batch?.answer(self, language).await;
+        // Ours, and just written.
+        let message = v1::RegisterBatchResponse::decode(&answer[PREFIX_BYTES..]);
+        Ok(Response::new(message.map_err(|_| status(Failure::Internal, language))?))
     }
 
     async fn get_registration(
@@ -147,23 +126,4 @@ impl RegistrationService for Api {
         let server_time = self.server_time();
         Ok(Response::new(v1::CancelResponse { outcome: Some(outcome), server_time }))
     }
-}
-
-fn check_size(asks: usize) -> Result<(), Status> {
-    let mut violations = Violations::default();
-    if !(1..=BATCH_ASKS_MAX).contains(&asks) {
-        violations.add("requests", format!("1 to {BATCH_ASKS_MAX} asks are allowed; found {asks}"));
-    }
-    violations.check()
-}
-
-/// The status a single call would have failed with, as an item.
-fn error(status: &Status) -> register_batch_item::Outcome {
-    // Ours all carry google.rpc.Status in their details.
-    let detailed = tonic_types::pb::Status::decode(status.details()).unwrap_or_default();
-    register_batch_item::Outcome::Error(tonic_types::pb::Status {
-        code: status.code().into(),
-        message: status.message().to_owned(),
-        details: detailed.details,
-    })
 }

@@ -90,6 +90,8 @@ pub struct Method(usize);
 impl Method {
     /// `Register`, which most calls are.
     pub const REGISTER: Self = Self(0);
+    /// `RegisterBatch`, whose messages are long.
+    pub const REGISTER_BATCH: Self = Self(1);
 
     /// The method of a path, `/package.Service/Method`.
     #[must_use]

@@ -1,0 +1,178 @@
+//! Registrations as bytes of the API, written where they are sent from: a batch has a thousand. What stands here twice,
+//! the schema says once; a test holds both against each other.
+
+use bytes::Bytes;
+use compact_str::{CompactString, ToCompactString as _, format_compact};
+use kuota_domain::{registration::Applicant, time::UnixMillis};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
+use uuid::Uuid;
+
+use super::convert::{lane_of, state_of, timestamp};
+use crate::engine::{Directory, Granted};
+
+/// Bytes of a message that say how long it is, while that is not known: enough for 16 KiB.
+const HOLE: usize = 2;
+/// Bytes of the longest length.
+const LENGTH_BYTES_MAX: usize = 10;
+/// Bytes before a message on a stream: whether it is compressed, and its length.
+pub(super) const PREFIX_BYTES: usize = 5;
+
+/// Writes a message as it is sent on a stream.
+pub(super) fn framed(room: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(PREFIX_BYTES + room);
+    out.resize(PREFIX_BYTES, 0);
+    write(&mut out);
+    let length = u32::try_from(out.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
+    out[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+    out.into()
+}
+
+/// Writes a message as a field of another.
+pub(super) fn nested(tag: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    let begin = out.len();
+    out.resize(begin + HOLE, 0);
+    write(out);
+    let length = (out.len() - begin - HOLE) as u64;
+    let (mut prefix, size) = ([0; LENGTH_BYTES_MAX], encoded_len_varint(length));
+    encode_varint(length, &mut &mut prefix[..]);
+    if size == HOLE {
+        out[begin..begin + HOLE].copy_from_slice(&prefix[..HOLE]);
+    } else {
+        out.splice(begin..begin + HOLE, prefix.into_iter().take(size));
+    }
+}
+
+/// Writes a text as a field, if there is any.
+pub(super) fn text(tag: u32, text: &str, out: &mut Vec<u8>) {
+    if !text.is_empty() {
+        encode_key(tag, WireType::LengthDelimited, out);
+        encode_varint(text.len() as u64, out);
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn number(tag: u32, number: u64, out: &mut Vec<u8>) {
+    if number != 0 {
+        encode_key(tag, WireType::Varint, out);
+        encode_varint(number, out);
+    }
+}
+
+/// Writes a UUID in its usual form as a field.
+pub(super) fn uuid(tag: u32, uuid: u128, out: &mut Vec<u8>) {
+    text(tag, Uuid::from_u128(uuid).hyphenated().encode_lower(&mut Uuid::encode_buffer()), out);
+}
+
+/// Writes an instant as a field.
+pub(super) fn instant(tag: u32, at: UnixMillis, out: &mut Vec<u8>) {
+    message::encode(tag, &timestamp(at), out);
+}
+
+/// Bytes of a registration of one applicant, about.
+pub(super) const REGISTRATION_BYTES_USUAL: usize = 320;
+
+/// Writes a registration, as `kuota.v1.Registration` has it.
+pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut Vec<u8>) {
+    let registration = &*granted.registration;
+    let office = directory.office(registration.slot.office);
+    uuid(1, registration.id.0, out);
+    text(2, &registration.code.to_compact_string(), out);
+    uuid(3, registration.request.id, out);
+    text(4, office.map_or("", |entry| entry.office.id.as_str()), out);
+    text(5, &registration.slot.day.to_compact_string(), out);
+    number(6, enumerated(lane_of(registration.slot.lane)), out);
+    number(7, enumerated(state_of(registration.state)), out);
+    number(8, registration.queue_number.into(), out);
+    // What may be absent is written although it is nothing.
+    encode_key(9, WireType::Varint, out);
+    out.push(u8::from(granted.durable));
+    for one in &registration.applicants {
+        nested(10, out, |out| applicant(one, out));
+    }
+    instant(11, registration.created, out);
+    instant(12, registration.updated, out);
+    text(13, &registration.cancel_reason, out);
+}
+
+fn applicant(applicant: &Applicant, out: &mut Vec<u8>) {
+    text(1, &last_four(applicant), out);
+    text(2, &applicant.reference, out);
+}
+
+/// The last four digits of a NIK.
+pub(super) fn last_four(applicant: &Applicant) -> CompactString {
+    format_compact!("{:04}", applicant.last_four)
+}
+
+fn enumerated(value: impl Into<i32>) -> u64 {
+    u64::from(value.into().unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kuota_domain::{
+        calendar::ServiceDay,
+        code::BookingCode,
+        ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, TrancheNumber},
+        nik::ApplicantKey,
+        registration::{Registration, RegistrationState},
+        slot::{Lane, SlotKey},
+    };
+
+    use prost::Message as _;
+
+    use super::*;
+    use crate::grpc::convert;
+
+    fn granted(applicants: usize, reference: &str, state: RegistrationState) -> Granted {
+        let applicant =
+            |last_four| Applicant { key: ApplicantKey([7; 16]), last_four, reference: reference.into() };
+        let registration = Registration {
+            id: RegistrationId(0x0193_5f3e_7b2a_7cc0_9b1e_3f2a_5d6c_7e8f),
+            request: RequestKey { caller: CallerNumber(0), id: 1 },
+            content: ContentHash([1; 16]),
+            slot: SlotKey {
+                office: OfficeNumber(0),
+                day: ServiceDay::parse("2026-11-30").unwrap(),
+                lane: Lane::OneDay,
+            },
+            tranche: TrancheNumber(1),
+            state,
+            queue_number: 120,
+            code: BookingCode::draw(0xDEAD_BEEF, 0),
+            applicants: (1..).take(applicants).collect::<Vec<u16>>().into_iter().map(applicant).collect(),
+            created: UnixMillis(1_795_000_000_123),
+            updated: UnixMillis(1_795_000_001_000),
+            cancel_reason: if state == RegistrationState::Cancelled { "moved".into() } else { "".into() },
+        };
+        Granted { registration: Arc::new(registration), durable: applicants == 1 }
+    }
+
+    #[test]
+    fn a_registration_is_written_as_the_schema_has_it() {
+        let directory = Directory::default();
+        for granted in [
+            granted(1, "", RegistrationState::Confirmed),
+            granted(2, "a 1", RegistrationState::Cancelled),
+            granted(5, &"\u{e9}".repeat(64), RegistrationState::Confirmed),
+        ] {
+            let mut out = Vec::new();
+            registration(&granted, &directory, &mut out);
+            assert_eq!(out, convert::registration(&granted, String::new()).encode_to_vec());
+        }
+    }
+
+    #[test]
+    fn a_message_in_a_message_says_its_length_whatever_that_is() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 3_000_000] {
+            let mut out = vec![1, 2];
+            nested(3, &mut out, |out| out.extend(std::iter::repeat_n(9, length)));
+            let mut expected = vec![1, 2];
+            prost::encoding::bytes::encode(3, &vec![9; length], &mut expected);
+            assert_eq!(out, expected, "{length}");
+        }
+    }
+}
