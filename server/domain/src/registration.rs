@@ -138,6 +138,12 @@ impl Registration {
     pub fn places(&self) -> u32 {
         places(&self.applicants)
     }
+
+    /// Whether an applicant is one of the party.
+    #[must_use]
+    pub fn has(&self, applicant: ApplicantKey) -> bool {
+        self.applicants.iter().any(|other| other.key == applicant)
+    }
 }
 
 fn places(applicants: &[Applicant]) -> u32 {

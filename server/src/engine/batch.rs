@@ -14,7 +14,7 @@ use kuota_domain::{
     event::Event,
     gate::{Figures, Pass},
     ids::{OfficeNumber, RequestKey},
-    ledger::{Cancellation, Instruction, Rejection},
+    ledger::{Cancellation, Instruction, Rejection, Row},
     registration::{Ask, Registration},
     slot::SlotKey,
     time::UnixMillis,
@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Answer,
-    applicants::Asking,
+    asking::Asking,
     directory::OfficesView,
     operate::{OperatorAnswer, OperatorView},
 };
@@ -138,9 +138,8 @@ pub(super) type Verdict = Result<Arc<Registration>, Rejection>;
 /// What becomes visible when a batch is in the log.
 #[derive(Debug)]
 pub(super) enum Publication {
-    Registration(Arc<Registration>),
-    Ended(Arc<Registration>),
-    Forgotten(Arc<Registration>),
+    Registration(Row, Arc<Registration>),
+    Forgotten(Row),
     DayDropped(OfficeNumber, ServiceDay),
 }
 

@@ -131,7 +131,7 @@ impl Engine {
     ) -> Result<(Vec<Arc<Registration>>, OwnedSemaphorePermit), Failure> {
         let seat = self.take_reader()?;
         let mut registrations = Vec::new();
-        self.read.for_each(|registration| {
+        self.read.finder.for_each(|registration| {
             let slot = registration.slot;
             let wanted = office.is_none_or(|office| office == slot.office)
                 && from.is_none_or(|from| slot.day >= from)

@@ -291,14 +291,11 @@ impl LedgerThread {
     /// Applies one event to the state that runs ahead, and notes what it will make visible.
     pub(super) fn apply(&mut self, event: Event) {
         match &event.change {
-            Change::DayClosed { office, day, .. } => {
-                let ended = self.ledger.registrations_of(*office, *day).cloned();
-                self.current.publications.extend(ended.map(Publication::Ended));
-            }
             Change::DayForgotten { office, day } => {
                 self.current.touched.retain(|slot| (slot.office, slot.day) != (*office, *day));
-                let forgotten = self.ledger.registrations_of(*office, *day).cloned();
-                self.current.publications.extend(forgotten.map(Publication::Forgotten));
+                let forgotten = self.ledger.registrations_of(*office, *day);
+                let rows = forgotten.filter_map(|registration| self.ledger.row_of(registration.id));
+                self.current.publications.extend(rows.map(Publication::Forgotten));
                 self.current.publications.push(Publication::DayDropped(*office, *day));
             }
             Change::HolidaysDefined(_)
@@ -319,7 +316,8 @@ impl LedgerThread {
             | Change::TrancheReleased(_)
             | Change::TrancheChanged { .. }
             | Change::Granted(_)
-            | Change::Cancelled { .. } => {}
+            | Change::Cancelled { .. }
+            | Change::DayClosed { .. } => {}
         }
         if let Err(misfit) = self.ledger.apply(&event) {
             // Decided from this very state a moment ago: a bug, and going on could only make it worse.
@@ -333,7 +331,9 @@ impl LedgerThread {
         } else if let Some(slot) = event.change.slot() {
             self.current.touched.insert(slot);
         }
-        let changed = self.changed(&event.change).map(Publication::Registration);
+        let changed = self.changed(&event.change).and_then(|registration| {
+            Some(Publication::Registration(self.ledger.row_of(registration.id)?, registration))
+        });
         self.current.publications.extend(changed);
         self.current.events.push(event);
     }

@@ -1,7 +1,7 @@
 //! The use cases: what a caller may ask. Sole owner of live state.
 
 mod answer;
-mod applicants;
+mod asking;
 mod batch;
 mod boot;
 mod caller;
@@ -14,7 +14,6 @@ mod publish;
 mod read_model;
 mod register;
 mod requests;
-mod shelf;
 mod watch;
 
 use std::{
@@ -109,7 +108,7 @@ impl Engine {
     /// When a thread cannot be started.
     pub fn start(parts: EngineParts) -> std::io::Result<Self> {
         let EngineParts { ledger, log, reader, now, nik_key, clock, metrics, shards_max } = parts;
-        let read = Arc::new(ReadModel::default());
+        let read = Arc::new(ReadModel::of(ledger.finder()));
         let (orders, incoming) = bounded(LEDGER_QUEUE_MAX);
         let (operators, from_operators) = bounded(OPERATORS_QUEUE_MAX);
         let (fatal_sender, fatal) = signal::channel(None);
@@ -171,9 +170,9 @@ impl Engine {
     #[must_use]
     pub fn find(&self, key: Key) -> Option<Granted> {
         let committed = match key {
-            Key::Id(id) => self.read.registration(id),
-            Key::Code(code) => self.read.by_code(code),
-            Key::Request(request) => self.read.requests.done(request),
+            Key::Id(id) => self.read.finder.by_id(id),
+            Key::Code(code) => self.read.finder.by_code(code),
+            Key::Request(request) => self.read.finder.by_request(request),
         };
         if let Some(registration) = committed {
             return Some(Granted { registration, durable: true });
@@ -234,7 +233,7 @@ impl Engine {
     /// Registrations in memory, and applicants with a live one.
     #[must_use]
     pub fn population(&self) -> (usize, usize) {
-        (self.read.registrations(), self.read.applicants.live_count())
+        (self.read.finder.registrations(), self.read.finder.applicants())
     }
 
     /// Waits until everything asked before is in the log or refused.

@@ -9,7 +9,6 @@ use kuota_domain::{
     ids::{OfficeNumber, RequestKey},
     ledger::Rejection,
     refusal::Refusal,
-    registration::RegistrationState,
     slot::{Lane, SlotKey},
 };
 
@@ -25,11 +24,9 @@ impl LedgerThread {
     /// Makes everything in the log visible.
     pub(super) fn publish_recovered(&mut self) {
         for registration in self.ledger.registrations() {
-            self.read.put(registration);
-            if self.ledger.holds(registration) {
-                self.read.applicants.lives(registration);
+            if let Some(row) = self.ledger.row_of(registration.id) {
+                self.read.put(row, registration);
             }
-            self.read.requests.recover(registration);
         }
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
@@ -42,17 +39,12 @@ impl LedgerThread {
         let mut dropped_days = Vec::new();
         for publication in batch.publications.drain(..) {
             match publication {
-                Publication::Registration(registration) => {
-                    self.read.put(&registration);
-                    match registration.state {
-                        RegistrationState::Confirmed => self.read.applicants.lives(&registration),
-                        RegistrationState::Cancelled => self.read.applicants.ends(&registration),
-                    }
-                    let waiting = self.read.requests.publish(&registration);
+                Publication::Registration(row, registration) => {
+                    self.read.put(row, &registration);
+                    let waiting = self.read.requests.withdraw(registration.request);
                     waiters.push((waiting, Granted { registration, durable: true }));
                 }
-                Publication::Ended(registration) => self.read.applicants.ends(&registration),
-                Publication::Forgotten(registration) => self.read.forget(&registration),
+                Publication::Forgotten(row) => self.read.finder.hide(row),
                 Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
         }
@@ -130,9 +122,9 @@ impl LedgerThread {
     fn answer(&self, request: RequestKey, slot: SlotKey, places: u32, verdict: Verdict) {
         let rejection = match verdict {
             Ok(registration) => {
-                let published = self.read.registration(registration.id).unwrap_or(registration);
-                let waiting = self.read.requests.publish(&published);
-                return waiting.answer(&Ok(Granted { registration: published, durable: true }));
+                let registration = self.read.finder.by_id(registration.id).unwrap_or(registration);
+                let waiting = self.read.requests.withdraw(request);
+                return waiting.answer(&Ok(Granted { registration, durable: true }));
             }
             Err(rejection) => self.confirmed(slot, places, rejection),
         };

@@ -7,11 +7,14 @@ use std::sync::{
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use kuota_domain::{code::BookingCode, ids::RegistrationId, registration::Registration};
+use kuota_domain::{
+    ids::RegistrationId,
+    ledger::{Finder, Row},
+    registration::Registration,
+};
 
 use super::{
-    applicants::Applicants, directory::Directory, operate::OperatorView, requests::Requests, shelf::Shelf,
-    watch::Changes,
+    asking::Askings, directory::Directory, operate::OperatorView, requests::Requests, watch::Changes,
 };
 
 #[derive(Debug)]
@@ -20,39 +23,29 @@ pub(super) struct ReadModel {
     pub(super) operators: ArcSwap<OperatorView>,
     /// Slots that changed and that watchers have not been told of.
     pub(super) changes: Changes,
+    /// Every registration.
+    pub(super) finder: Finder,
     pub(super) requests: Requests,
-    pub(super) applicants: Applicants,
-    registrations: Shelf<RegistrationId, Arc<Registration>>,
-    codes: Shelf<BookingCode, Arc<Registration>>,
+    pub(super) askings: Askings,
     /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
     accepted: DashMap<RegistrationId, Arc<Registration>>,
     /// How many those are: only the ledger's thread changes it.
     accepted_len: AtomicUsize,
 }
 
-impl Default for ReadModel {
-    fn default() -> Self {
+impl ReadModel {
+    /// One that finds these registrations, once they are shown.
+    pub(super) fn of(finder: Finder) -> Self {
         Self {
             directory: ArcSwap::default(),
             operators: ArcSwap::default(),
             changes: Changes::default(),
-            requests: Requests::default(),
-            applicants: Applicants::default(),
-            registrations: Shelf::new(|registration| registration.id),
-            codes: Shelf::new(|registration| registration.code),
+            requests: Requests::of(finder.clone()),
+            finder,
+            askings: Askings::default(),
             accepted: DashMap::default(),
             accepted_len: AtomicUsize::new(0),
         }
-    }
-}
-
-impl ReadModel {
-    pub(super) fn registration(&self, id: RegistrationId) -> Option<Arc<Registration>> {
-        self.registrations.get(&id)
-    }
-
-    pub(super) fn by_code(&self, code: BookingCode) -> Option<Arc<Registration>> {
-        self.codes.get(&code)
     }
 
     /// The ledger granted it, and the log does not have it yet.
@@ -82,26 +75,9 @@ impl ReadModel {
         self.accepted.iter().find(|entry| found(entry.value())).map(|entry| entry.value().clone())
     }
 
-    /// Every committed registration, in no particular order.
-    pub(super) fn for_each(&self, visit: impl FnMut(&Arc<Registration>)) {
-        self.registrations.for_each(visit);
-    }
-
-    pub(super) fn registrations(&self) -> usize {
-        self.registrations.len()
-    }
-
-    /// A registration, new or changed. Its applicants and the request map follow, then the slot's word.
-    pub(super) fn put(&self, registration: &Arc<Registration>) {
-        self.codes.put(registration.clone());
-        self.registrations.put(registration.clone());
+    /// A registration, new or changed. The request map follows, then the slot's word.
+    pub(super) fn put(&self, row: Row, registration: &Arc<Registration>) {
+        self.finder.show(row, registration);
         self.undecided(registration);
-    }
-
-    pub(super) fn forget(&self, registration: &Registration) {
-        self.applicants.ends(registration);
-        self.requests.forget(registration.request);
-        self.codes.remove_if(&registration.code, |_| true);
-        self.registrations.remove_if(&registration.id, |_| true);
     }
 }

@@ -24,7 +24,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     Answer, Durability, Engine, Failure, Granted,
-    applicants::Asking,
+    asking::Asking,
     batch::{Crowd, Entrant, Order},
     caller::{Caller, Sitting},
     requests::Found,
@@ -191,7 +191,8 @@ impl Engine {
         let hindrance = if self.clock.drifts() {
             Some(Failure::ClockDrift)
         } else {
-            let live = self.read.applicants.first_live(&ask.applicants);
+            let is_live = |applicant: &Applicant| self.read.finder.by_applicant(applicant.key).is_some();
+            let live = ask.applicants.iter().position(is_live);
             live.map(|applicant| Refusal::AlreadyRegistered { applicant }.into())
         };
         if let Some(hindrance) = hindrance {
@@ -205,7 +206,7 @@ impl Engine {
             Found::Vacant => {}
             found => return found.reached(),
         }
-        let asking = self.read.applicants.begin(&ask.applicants);
+        let asking = self.read.askings.begin(&ask.applicants);
         Ok(Reached::Ready(Ready { gate: gate.clone(), ask, asking, passed_at: now }))
     }
 

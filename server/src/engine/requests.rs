@@ -9,10 +9,11 @@ use dashmap::{DashMap, Entry};
 use hashbrown::DefaultHashBuilder;
 use kuota_domain::{
     ids::{ContentHash, RequestKey},
+    ledger::Finder,
     registration::Registration,
 };
 
-use super::{Answer, Durability, Failure, Granted, caller::Caller, shelf::Shelf};
+use super::{Answer, Durability, Failure, Granted, caller::Caller};
 use crate::limits::JOINERS_PER_REQUEST_MAX;
 
 /// A request whose outcome is not known yet.
@@ -57,31 +58,24 @@ pub(super) enum Found {
     Reused,
 }
 
-/// Every request id that is pending or was granted. An id is added to `done` before it leaves `pending`: whoever looks
-/// into `pending` first, and then into `done`, never misses it.
+/// Every request id that is pending or was granted. A registration is shown before its id leaves `pending`: whoever looks
+/// into `pending` first, and then for the registration, never misses it.
 #[derive(Debug)]
 pub(super) struct Requests {
     pending: DashMap<RequestKey, Pending, DefaultHashBuilder>,
-    done: Shelf<RequestKey, Arc<Registration>>,
+    done: Finder,
     impatient: Arc<AtomicUsize>,
 }
 
-impl Default for Requests {
-    fn default() -> Self {
-        let done = Shelf::new(|registration: &Arc<Registration>| registration.request);
+impl Requests {
+    /// None pending; those that were granted are found there.
+    pub(super) fn of(done: Finder) -> Self {
         Self { pending: DashMap::default(), done, impatient: Arc::default() }
     }
-}
 
-impl Requests {
     /// Whether anything is known of an id: cheap, and without the hash of the content.
     pub(super) fn knows(&self, key: RequestKey) -> bool {
-        self.pending.contains_key(&key) || self.done.contains(&key)
-    }
-
-    /// The registration of an id.
-    pub(super) fn done(&self, key: RequestKey) -> Option<Arc<Registration>> {
-        self.done.get(&key)
+        self.pending.contains_key(&key) || self.done.by_request(key).is_some()
     }
 
     /// Whether any call that waits would take a decision for an answer.
@@ -100,7 +94,7 @@ impl Requests {
     ) -> Found {
         match self.pending.get_mut(&key) {
             Some(mut pending) => self.join_pending(&mut pending, content, waiting),
-            None => self.done.get(&key).map_or(Found::Vacant, |done| known(done, content)),
+            None => self.done.by_request(key).map_or(Found::Vacant, |done| known(done, content)),
         }
     }
 
@@ -146,7 +140,7 @@ impl Requests {
             Entry::Occupied(mut pending) => self.join_pending(pending.get_mut(), content, waiting),
             Entry::Vacant(vacant) => {
                 // Looked at while nobody else can enter the id: it may have been done in between.
-                if let Some(done) = self.done.get(&key) {
+                if let Some(done) = self.done.by_request(key) {
                     return known(done, content);
                 }
                 let (durability, caller) = waiting;
@@ -184,28 +178,12 @@ impl Requests {
         }
     }
 
-    /// The registration is in the log: whoever asks from now on finds it. Returns who waits.
-    pub(super) fn publish(&self, registration: &Arc<Registration>) -> Waiters {
-        self.done.put(registration.clone());
-        self.withdraw(registration.request)
-    }
-
-    /// The log has it since before the start: nobody waits for it.
-    pub(super) fn recover(&self, registration: &Arc<Registration>) {
-        self.done.put(registration.clone());
-    }
-
-    /// Nothing came of it: the id may ask again. Returns who waits.
+    /// The outcome can be looked up, or nothing came of it and the id may ask again. Returns who waits.
     pub(super) fn withdraw(&self, key: RequestKey) -> Waiters {
         self.pending.remove(&key).map_or_else(Waiters::default, |(_, pending)| Waiters {
             first: pending.first,
             joined: pending.joined,
         })
-    }
-
-    /// The registration left memory.
-    pub(super) fn forget(&self, key: RequestKey) {
-        self.done.remove_if(&key, |_| true);
     }
 }
 

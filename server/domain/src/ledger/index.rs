@@ -1,10 +1,13 @@
 //! A table that finds rows by a key which stands in the row itself: eight bytes an entry. It owns hashes and row
-//! numbers, never keys.
+//! numbers, never keys. The ledger changes it; other threads may look into it meanwhile.
 
+use crossbeam_utils::CachePadded;
 use hashbrown::{HashTable, hash_table::Entry};
+use parking_lot::RwLock;
 
-/// Bits of the hash that choose a part. A table that grows moves all of its entries: in parts, no step is long.
-const PART_BITS: u32 = 8;
+/// Bits of the hash that choose a part. A table that grows moves all of its entries: in parts, no step is long, and
+/// nobody waits long for one.
+const PART_BITS: u32 = 10;
 
 /// Number of a row.
 pub(super) type RowNumber = u32;
@@ -18,52 +21,61 @@ struct Found {
 /// Finds rows by the hash of a key.
 #[derive(Debug)]
 pub(super) struct Index {
-    parts: Box<[HashTable<Found>]>,
-    length: usize,
+    parts: Box<[CachePadded<RwLock<HashTable<Found>>>]>,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { parts: (0..1 << PART_BITS).map(|_| HashTable::new()).collect(), length: 0 }
+        Self { parts: (0..1 << PART_BITS).map(|_| CachePadded::default()).collect() }
     }
 }
 
 impl Index {
-    /// The row with this hash of which `is_it` holds.
-    pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(RowNumber) -> bool) -> Option<RowNumber> {
-        let is_it = |found: &Found| found.hash == hash && is_it(found.row);
-        self.parts[part(hash)].find(spread(hash), is_it).map(|found| found.row)
+    /// What `look` makes of the first row with this hash of which it makes anything.
+    pub(super) fn find<T>(&self, hash: u32, mut look: impl FnMut(RowNumber) -> Option<T>) -> Option<T> {
+        let mut found = None;
+        let is_it = |entry: &Found| {
+            if entry.hash == hash {
+                found = look(entry.row);
+            }
+            found.is_some()
+        };
+        self.part(hash).read().find(spread(hash), is_it);
+        found
     }
 
     /// Adds a row. Whoever calls this has looked that none has the key.
-    pub(super) fn insert(&mut self, hash: u32, row: RowNumber) {
-        self.parts[part(hash)].insert_unique(spread(hash), Found { hash, row }, |found| spread(found.hash));
-        self.length += 1;
+    pub(super) fn insert(&self, hash: u32, row: RowNumber) {
+        let mut part = self.part(hash).write();
+        part.insert_unique(spread(hash), Found { hash, row }, |found| spread(found.hash));
     }
 
     /// Takes a row out; says whether it was there.
-    pub(super) fn remove(&mut self, hash: u32, row: RowNumber) -> bool {
+    pub(super) fn remove(&self, hash: u32, row: RowNumber) -> bool {
         let is_it = |found: &Found| found.hash == hash && found.row == row;
-        let entry = self.parts[part(hash)].entry(spread(hash), is_it, |found| spread(found.hash));
-        let Entry::Occupied(found) = entry else { return false };
+        let mut part = self.part(hash).write();
+        let Entry::Occupied(found) = part.entry(spread(hash), is_it, |found| spread(found.hash)) else {
+            return false;
+        };
         found.remove();
-        self.length -= 1;
         true
     }
 
     /// Every row, in no particular order.
-    pub(super) fn rows(&self) -> impl Iterator<Item = RowNumber> {
-        self.parts.iter().flatten().map(|found| found.row)
+    pub(super) fn rows(&self) -> Vec<RowNumber> {
+        let mut rows = Vec::with_capacity(self.len());
+        self.parts.iter().for_each(|part| rows.extend(part.read().iter().map(|found| found.row)));
+        rows
     }
 
     /// How many rows there are.
-    pub(super) const fn len(&self) -> usize {
-        self.length
+    pub(super) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.read().len()).sum()
     }
-}
 
-const fn part(hash: u32) -> usize {
-    (hash >> (u32::BITS - PART_BITS)) as usize
+    fn part(&self, hash: u32) -> &RwLock<HashTable<Found>> {
+        &self.parts[(hash >> (u32::BITS - PART_BITS)) as usize]
+    }
 }
 
 /// 64 bits for a table that looks at the highest and the lowest: Fibonacci hashing (Knuth, The Art of Computer
@@ -78,17 +90,16 @@ mod tests {
 
     #[test]
     fn a_row_is_found_by_its_hash_and_its_key_until_it_is_removed() {
-        let mut index = Index::default();
+        let index = Index::default();
         for row in 0..10_000 {
             // Every hash belongs to ten rows.
             index.insert((row % 1_000) << 20, row);
         }
-        assert_eq!((index.len(), index.rows().count()), (10_000, 10_000));
-        assert_eq!(index.find(7 << 20, |row| row == 5_007), Some(5_007));
-        assert_eq!(index.find(7 << 20, |row| row == 5_008), None);
+        let find = |wanted| index.find(7 << 20, |row| (row == wanted).then_some(row));
+        assert_eq!((index.len(), index.rows().len()), (10_000, 10_000));
+        assert_eq!((find(5_007), find(5_008)), (Some(5_007), None));
         assert!(index.remove(7 << 20, 5_007) && !index.remove(7 << 20, 5_007));
-        assert_eq!(index.find(7 << 20, |row| row == 5_007), None);
-        assert_eq!(index.find(7 << 20, |row| row == 6_007), Some(6_007));
+        assert_eq!((find(5_007), find(6_007)), (None, Some(6_007)));
         assert_eq!(index.len(), 9_999);
     }
 }

@@ -9,6 +9,7 @@ mod apply;
 mod catalogue;
 mod decide;
 mod digest;
+mod finder;
 mod index;
 mod journal;
 mod roll;
@@ -23,6 +24,7 @@ pub use self::{
     apply::Misfit,
     catalogue::CatalogConflict,
     decide::{Cancellation, Command, Decision, Rejection},
+    finder::{Finder, Row},
 };
 use self::{
     index::RowNumber,
@@ -246,6 +248,18 @@ impl Ledger {
     #[must_use]
     pub fn registration(&self, id: RegistrationId) -> Option<&Arc<Registration>> {
         self.roll.get(id)
+    }
+
+    /// Where a registration stands.
+    #[must_use]
+    pub fn row_of(&self, id: RegistrationId) -> Option<Row> {
+        self.roll.row_of(id).map(Row)
+    }
+
+    /// Finds registrations for other threads: those that were shown.
+    #[must_use]
+    pub fn finder(&self) -> Finder {
+        self.roll.finder().clone()
     }
 
     /// Every registration in memory, in no particular order.

@@ -1,0 +1,55 @@
+//! Who has an ask on its way. It only makes other asks of the same person wait without permits, so that one person's many
+//! asks cannot hold many places.
+
+use std::sync::Arc;
+
+use dashmap::{DashMap, Entry};
+use hashbrown::DefaultHashBuilder;
+use kuota_domain::{nik::ApplicantKey, registration::Applicant};
+use smallvec::SmallVec;
+
+type Applicants = DashMap<ApplicantKey, (), DefaultHashBuilder>;
+
+/// Every applicant with an ask on its way.
+#[derive(Debug, Default)]
+pub(super) struct Askings(Arc<Applicants>);
+
+impl Askings {
+    /// Notes that a party has an ask on its way.
+    pub(super) fn begin(&self, party: &[Applicant]) -> Asking {
+        let (mut taken, mut alone) = (SmallVec::new(), true);
+        for applicant in party {
+            match self.0.entry(applicant.key) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(());
+                    taken.push(applicant.key);
+                }
+                Entry::Occupied(_) => alone = false,
+            }
+        }
+        Asking { taken, alone, applicants: self.0.clone() }
+    }
+}
+
+/// A party's ask on its way; over when dropped.
+#[derive(Debug)]
+pub(super) struct Asking {
+    taken: SmallVec<[ApplicantKey; 1]>,
+    alone: bool,
+    applicants: Arc<Applicants>,
+}
+
+impl Asking {
+    /// Whether none of the party has another ask on its way.
+    pub(super) const fn is_alone(&self) -> bool {
+        self.alone
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        for key in &self.taken {
+            self.applicants.remove(key);
+        }
+    }
+}
