@@ -62,7 +62,7 @@ fn appends(criterion: &mut Criterion) {
                 SqliteLog::open(&directory.path().join("log.sqlite"), LogOptions::default()).unwrap();
             let mut chain = Chain::default();
             bencher.iter(|| {
-                let payload = encode_events(&events, NOW);
+                let payload = encode_events(&events, NOW, Vec::new());
                 let row = chain.seal(events.len() as u64, payload, (1, 1), (FORMAT, NOW.0));
                 log.append(&row).unwrap();
                 chain.advance(&row);

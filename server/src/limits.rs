@@ -14,6 +14,8 @@ pub const BATCHED_ASKS_WAITING_MAX: usize = 65_536;
 pub const BATCH_ASKS_MAX: usize = 1_000;
 /// Orders decided into one batch.
 pub const BATCH_COMMANDS_MAX: usize = 4_096;
+/// Parts of the tables of what is under way, each with a lock: more than threads, so that two rarely meet.
+pub const UNDER_WAY_PARTS: usize = 256;
 /// Calls that may wait for the outcome of one request id, besides the first.
 pub const JOINERS_PER_REQUEST_MAX: usize = 16;
 /// Batches read ahead of the ledger while a log is replayed.

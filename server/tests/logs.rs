@@ -119,7 +119,8 @@ fn a_newer_layout_or_format_is_refused_clearly() {
         reason: Box::default(),
         change: Change::LogOpened { log_id: 1, format: 2, nik_key_check: [0; 16] },
     };
-    let row = Chain::default().seal(1, encode_events(&[event], UnixMillis(1)), (1, 1), (FORMAT + 1, 1));
+    let row =
+        Chain::default().seal(1, encode_events(&[event], UnixMillis(1), Vec::new()), (1, 1), (FORMAT + 1, 1));
     log.append(&row).unwrap();
     let error = recover(Box::new(log), &key(), Arc::new(Metrics::new())).unwrap_err().to_string();
     assert_eq!(error, "the log has format 2; this server knows format 1: start a newer one");
@@ -157,7 +158,7 @@ impl Writer {
         if self.batch.is_empty() {
             return;
         }
-        let payload = encode_events(&self.batch, self.now);
+        let payload = encode_events(&self.batch, self.now, Vec::new());
         let row = self.chain.seal(self.batch.len() as u64, payload, (1, 2), (FORMAT, self.now.0));
         self.log.append(&row).unwrap();
         self.chain.follow(&row).unwrap();
@@ -249,7 +250,7 @@ fn events_read_back_as_they_were_written() {
     for row in read(&mut log) {
         let now = UnixMillis(row.now_ms);
         let events = decode_events(&row.payload, now).unwrap();
-        assert_eq!(encode_events(&events, now), row.payload);
+        assert_eq!(encode_events(&events, now, Vec::new()), row.payload);
         assert_eq!(events.len() as u64, row.last_seq - row.first_seq + 1);
     }
 }

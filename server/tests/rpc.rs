@@ -161,7 +161,8 @@ async fn every_error_carries_its_reason() {
     let status = client.cancel(cancel).await.unwrap_err();
     assert_eq!(reason(&status), (Code::NotFound, "REGISTRATION_NOT_FOUND".into()));
     server.clock.set_drift_ms(6_000);
-    let later = v1::RegisterRequest { request_id: uuid::Uuid::new_v4().to_string(), ..request() };
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let later = v1::RegisterRequest { request_id, applicants: vec![applicant(3)], ..request() };
     let status = client.register(later).await.unwrap_err();
     assert_eq!(reason(&status), (Code::Unavailable, "CLOCK_DRIFT".into()));
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());

@@ -265,6 +265,12 @@ impl Pass {
         }
     }
 
+    /// The gate it leads through.
+    #[must_use]
+    pub const fn gate(&self) -> &Arc<SlotGate> {
+        &self.gate
+    }
+
     /// Whether it waits without permits.
     #[must_use]
     pub const fn is_standby(&self) -> bool {

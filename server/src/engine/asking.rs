@@ -8,11 +8,20 @@ use hashbrown::DefaultHashBuilder;
 use kuota_domain::{nik::ApplicantKey, registration::Applicant};
 use smallvec::SmallVec;
 
+use crate::limits::UNDER_WAY_PARTS;
+
 type Applicants = DashMap<ApplicantKey, (), DefaultHashBuilder>;
 
 /// Every applicant with an ask on its way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Askings(Arc<Applicants>);
+
+impl Default for Askings {
+    fn default() -> Self {
+        let hashing = DefaultHashBuilder::default();
+        Self(Arc::new(DashMap::with_hasher_and_shard_amount(hashing, UNDER_WAY_PARTS)))
+    }
+}
 
 impl Askings {
     /// Notes that a party has an ask on its way.

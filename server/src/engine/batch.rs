@@ -31,9 +31,10 @@ use super::{
 /// Something for the ledger to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    Register(Box<Entrant>),
+    /// One ask, with the instant from which on it waits.
+    Register(Box<Entrant>, Instant),
     /// Many asks, in one message.
-    RegisterBatch(Crowd),
+    RegisterBatch(Crowd, Instant),
     Cancel {
         cancellation: Cancellation,
         answer: oneshot::Sender<Answer>,
@@ -52,16 +53,16 @@ impl Order {
     /// Commands it holds.
     pub(super) fn commands(&self) -> usize {
         match self {
-            Self::RegisterBatch(crowd) => crowd.entrants.len(),
-            Self::Register(_) | Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
+            Self::RegisterBatch(crowd, _) => crowd.entrants.len(),
+            Self::Register(..) | Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
         }
     }
 
     /// The asks in it.
     pub(super) fn entrants(&self) -> &[Entrant] {
         match self {
-            Self::Register(entrant) => std::slice::from_ref(entrant),
-            Self::RegisterBatch(crowd) => &crowd.entrants,
+            Self::Register(entrant, _) => std::slice::from_ref(entrant),
+            Self::RegisterBatch(crowd, _) => &crowd.entrants,
             Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => &[],
         }
     }
@@ -75,7 +76,6 @@ pub(super) struct Entrant {
     pub(super) asking: Asking,
     /// The gate's clock when it let the ask through.
     pub(super) passed_at: UnixMillis,
-    pub(super) queued: Instant,
 }
 
 /// Asks that came together, counted as waiting until they are taken.

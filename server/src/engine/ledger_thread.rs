@@ -237,9 +237,14 @@ impl LedgerThread {
 
     fn decide(&mut self, order: Order) {
         match order {
-            Order::Register(entrant) => self.register(*entrant),
-            Order::RegisterBatch(crowd) => {
-                for entrant in crowd.take() {
+            Order::Register(entrant, queued) => {
+                self.metrics.waited(queued.elapsed(), 1);
+                self.register(*entrant);
+            }
+            Order::RegisterBatch(crowd, queued) => {
+                let entrants = crowd.take();
+                self.metrics.waited(queued.elapsed(), entrants.len());
+                for entrant in entrants {
                     self.register(entrant);
                 }
             }
@@ -255,8 +260,7 @@ impl LedgerThread {
     }
 
     fn register(&mut self, entrant: Entrant) {
-        let Entrant { ask, pass, asking, queued, .. } = entrant;
-        self.metrics.waited(queued.elapsed());
+        let Entrant { ask, pass, asking, .. } = entrant;
         let (request, slot, places) = (ask.request, ask.slot, ask.places());
         let (verdict, is_new) = self.verdict(Command::Register(ask));
         if let (Ok(registration), true) = (&verdict, is_new) {
@@ -447,8 +451,8 @@ impl LedgerThread {
     /// Sends an order back undecided.
     fn refuse(&self, order: Order, failure: &Failure) {
         match order {
-            Order::Register(entrant) => self.turn_away(*entrant, failure),
-            Order::RegisterBatch(crowd) => {
+            Order::Register(entrant, _) => self.turn_away(*entrant, failure),
+            Order::RegisterBatch(crowd, _) => {
                 crowd.take().into_iter().for_each(|entrant| self.turn_away(entrant, failure));
             }
             Order::Operate { answer, .. } => {

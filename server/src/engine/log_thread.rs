@@ -23,6 +23,8 @@ pub struct LogWriter {
     pub(super) chain: Chain,
     pub(super) writer: u128,
     pub(super) metrics: Arc<Metrics>,
+    /// Of the last batch: the next one goes into it.
+    payload: Vec<u8>,
     /// Lives as long as the log is open. Declared last: dropped after the log.
     kept: Option<Box<dyn Any + Send>>,
 }
@@ -32,7 +34,7 @@ impl LogWriter {
     #[must_use]
     pub fn new(log: Box<dyn EventLog>, chain: Chain, metrics: Arc<Metrics>) -> Self {
         metrics.log_bytes(log.size_bytes());
-        Self { log, chain, writer: Uuid::new_v4().as_u128(), metrics, kept: None }
+        Self { log, chain, writer: Uuid::new_v4().as_u128(), metrics, payload: Vec::new(), kept: None }
     }
 
     /// Keeps something, a lock for one, until the log is closed.
@@ -46,9 +48,11 @@ impl LogWriter {
     pub(super) fn append(&mut self, events: &[Event], now: UnixMillis) -> Result<(), AppendError> {
         let began = Instant::now();
         let ids = (Uuid::new_v4().as_u128(), self.writer);
-        let row = self.chain.seal(events.len() as u64, encode_events(events, now), ids, (FORMAT, now.0));
+        let payload = encode_events(events, now, std::mem::take(&mut self.payload));
+        let row = self.chain.seal(events.len() as u64, payload, ids, (FORMAT, now.0));
         self.log.append(&row)?;
         self.chain.advance(&row);
+        self.payload = row.payload;
         self.metrics.committed(events.len(), began.elapsed(), self.log.size_bytes());
         Ok(())
     }

@@ -24,7 +24,6 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     Answer, Durability, Engine, Failure, Granted,
-    asking::Asking,
     batch::{Crowd, Entrant, Order},
     caller::{Caller, Sitting},
     requests::Found,
@@ -188,17 +187,11 @@ impl Engine {
         waiting: (Durability, impl FnOnce() -> Caller),
         now: UnixMillis,
     ) -> Result<Reached, Failure> {
-        let hindrance = if self.clock.drifts() {
-            Some(Failure::ClockDrift)
-        } else {
-            let is_live = |applicant: &Applicant| self.read.finder.by_applicant(applicant.key).is_some();
-            let live = ask.applicants.iter().position(is_live);
-            live.map(|applicant| Refusal::AlreadyRegistered { applicant }.into())
-        };
-        if let Some(hindrance) = hindrance {
+        let is_live = |applicant: &Applicant| self.read.finder.by_applicant(applicant.key).is_some();
+        if let Some(applicant) = ask.applicants.iter().position(is_live) {
             // It may be a repeat, also of what was published just now: applicants come before the map (INV-3).
             return match self.read.requests.join(ask.request, ask.content, waiting) {
-                Found::Vacant => Err(hindrance),
+                Found::Vacant => Err(Refusal::AlreadyRegistered { applicant }.into()),
                 found => found.reached(),
             };
         }
@@ -207,18 +200,18 @@ impl Engine {
             found => return found.reached(),
         }
         let asking = self.read.askings.begin(&ask.applicants);
-        Ok(Reached::Ready(Ready { gate: gate.clone(), ask, asking, passed_at: now }))
+        Ok(Reached::Ready(Entrant { ask, pass: gate.enter_unseated(), asking, passed_at: now }))
     }
 
     /// Claims and sends. From the claim to the queue there is no await: a caller that goes away takes no permit with it.
-    fn hand_over(&self, ready: Ready) {
-        let Ready { gate, ask, asking, passed_at } = ready;
-        let request = ask.request;
-        let (places, hint) = (ask.places(), spread(&ask));
-        let pass = if asking.is_alone() { gate.enter(places, hint) } else { gate.enter_standby() };
+    fn hand_over(&self, mut entrant: Entrant) {
+        let (places, hint) = (entrant.ask.places(), spread(&entrant.ask));
+        let gate = entrant.pass.gate();
+        let pass = if entrant.asking.is_alone() { gate.enter(places, hint) } else { gate.enter_standby() };
+        let request = entrant.ask.request;
         let sent = pass.ok_or(Failure::Refused(Refusal::Busy)).and_then(|pass| {
-            let entrant = Entrant { ask, pass, asking, passed_at, queued: Instant::now() };
-            self.send(Order::Register(Box::new(entrant)))
+            entrant.pass = pass;
+            self.send(Order::Register(Box::new(entrant), Instant::now()))
         });
         if let Err(failure) = sent {
             self.give_back(request, &failure);
@@ -232,28 +225,26 @@ impl Engine {
 
     /// Claims once a slot and sends once. An ask that finds no permit goes along all the same: a batch is bounded, and
     /// so are the asks of all batches that wait, and the ledger refuses it in its turn.
-    fn hand_over_all(&self, ready: Vec<Ready>) {
-        if ready.is_empty() {
+    fn hand_over_all(&self, mut entrants: Vec<Entrant>) {
+        if entrants.is_empty() {
             return;
         }
         let mut wanted: HashMap<SlotKey, u32> = HashMap::new();
-        for Ready { ask, asking, .. } in &ready {
+        for Entrant { ask, asking, .. } in &entrants {
             *wanted.entry(ask.slot).or_default() += if asking.is_alone() { ask.places() } else { 0 };
         }
         let mut pools: HashMap<SlotKey, Pass> = HashMap::with_capacity(wanted.len());
-        let requests: Vec<RequestKey> = ready.iter().map(|ready| ready.ask.request).collect();
-        let queued = Instant::now();
-        let entrants = ready.into_iter().map(|Ready { gate, ask, asking, passed_at }| {
+        for Entrant { ask, pass, asking, .. } in &mut entrants {
             let pool = pools.entry(ask.slot).or_insert_with(|| {
                 let places = wanted.get(&ask.slot).copied().unwrap_or(0);
-                gate.enter_many(places, spread(&ask))
+                pass.gate().enter_many(places, spread(ask))
             });
-            let seat = asking.is_alone().then(|| pool.split(ask.places())).flatten();
-            let pass = seat.unwrap_or_else(|| gate.enter_unseated());
-            Entrant { ask, pass, asking, passed_at, queued }
-        });
-        let entrants = entrants.collect();
+            if let Some(seat) = asking.is_alone().then(|| pool.split(ask.places())).flatten() {
+                *pass = seat;
+            }
+        }
         drop(pools);
+        let requests: Vec<RequestKey> = entrants.iter().map(|entrant| entrant.ask.request).collect();
         if let Err(failure) = self.send_batch(entrants) {
             requests.into_iter().for_each(|request| self.give_back(request, &failure));
         }
@@ -261,7 +252,7 @@ impl Engine {
 
     fn send_batch(&self, entrants: Vec<Entrant>) -> Result<(), Failure> {
         let crowd = Crowd::gather(entrants, &self.batched, BATCHED_ASKS_WAITING_MAX);
-        self.send(Order::RegisterBatch(crowd.map_err(|_| Failure::Overloaded)?))
+        self.send(Order::RegisterBatch(crowd.map_err(|_| Failure::Overloaded)?, Instant::now()))
     }
 
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
@@ -304,12 +295,13 @@ pub enum Begun {
 pub struct Waiting(oneshot::Receiver<Answer>);
 
 /// How far a registration came without waiting.
+#[expect(clippy::large_enum_variant, reason = "moved once, to where it waits")]
 enum Reached {
     Answer(Granted),
     /// Somebody will tell.
     Waiting,
-    /// To claim, and to be sent to the ledger.
-    Ready(Ready),
+    /// To claim, and to be sent to the ledger: its request is entered, and its caller waits.
+    Ready(Entrant),
 }
 
 impl Reached {
@@ -322,14 +314,6 @@ impl Reached {
             Self::Ready(_) => Err(Failure::Internal),
         }
     }
-}
-
-/// An ask that may have its places: its request is entered, and its caller waits.
-struct Ready {
-    gate: Arc<SlotGate>,
-    ask: Ask,
-    asking: Asking,
-    passed_at: UnixMillis,
 }
 
 /// The random part of the code's seed spreads callers over shards.

@@ -14,7 +14,7 @@ use kuota_domain::{
 };
 
 use super::{Answer, Durability, Failure, Granted, caller::Caller};
-use crate::limits::JOINERS_PER_REQUEST_MAX;
+use crate::limits::{JOINERS_PER_REQUEST_MAX, UNDER_WAY_PARTS};
 
 /// A request whose outcome is not known yet.
 #[derive(Debug)]
@@ -70,7 +70,8 @@ pub(super) struct Requests {
 impl Requests {
     /// None pending; those that were granted are found there.
     pub(super) fn of(done: Finder) -> Self {
-        Self { pending: DashMap::default(), done, impatient: Arc::default() }
+        let pending = DashMap::with_hasher_and_shard_amount(DefaultHashBuilder::default(), UNDER_WAY_PARTS);
+        Self { pending, done, impatient: Arc::default() }
     }
 
     /// Whether anything is known of an id: cheap, and without the hash of the content.

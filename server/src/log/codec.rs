@@ -36,10 +36,11 @@ const EVENTS_FIELD: u32 = 1;
 /// A grant has so many bytes, about.
 const EVENT_BYTES_USUAL: usize = 160;
 
-/// Bytes of one batch.
+/// Bytes of one batch, in a buffer that may have held another.
 #[must_use]
-pub fn encode_events(events: &[Event], now: UnixMillis) -> Vec<u8> {
-    let mut payload = Vec::with_capacity(EVENT_BYTES_USUAL * events.len());
+pub fn encode_events(events: &[Event], now: UnixMillis, mut payload: Vec<u8>) -> Vec<u8> {
+    payload.clear();
+    payload.reserve(EVENT_BYTES_USUAL * events.len());
     for event in events {
         // As `stored::EventBatch` would encode it, without all of them in memory at once.
         prost::encoding::message::encode(EVENTS_FIELD, &encode(event, now), &mut payload);

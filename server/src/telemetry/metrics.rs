@@ -185,9 +185,9 @@ impl Metrics {
         self.stored.refusals[refusal.index()].increment(1);
     }
 
-    /// An ask waited that long for the ledger.
-    pub fn waited(&self, wait: Duration) {
-        self.stored.queue_wait.record(wait);
+    /// So many asks waited that long for the ledger.
+    pub fn waited(&self, wait: Duration, asks: usize) {
+        self.stored.queue_wait.record_many(wait, asks);
     }
 
     /// The ledger took that many commands; so many still wait.

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 
 /// Bits of the hash that choose a part. A table that grows moves all of its entries: in parts, no step is long, and
 /// nobody waits long for one.
-const PART_BITS: u32 = 10;
+const PART_BITS: u32 = 8;
 
 /// Number of a row.
 pub(super) type RowNumber = u32;
@@ -44,10 +44,14 @@ impl Index {
         found
     }
 
-    /// Adds a row. Whoever calls this has looked that none has the key.
-    pub(super) fn insert(&self, hash: u32, row: RowNumber) {
+    /// Adds a row, unless `is_taken` holds of another with this hash; says whether it did.
+    pub(super) fn insert(&self, hash: u32, row: RowNumber, is_taken: impl Fn(RowNumber) -> bool) -> bool {
+        let is_taken = |found: &Found| found.hash == hash && is_taken(found.row);
         let mut part = self.part(hash).write();
-        part.insert_unique(spread(hash), Found { hash, row }, |found| spread(found.hash));
+        let entry = part.entry(spread(hash), is_taken, |found| spread(found.hash));
+        let Entry::Vacant(vacant) = entry else { return false };
+        vacant.insert(Found { hash, row });
+        true
     }
 
     /// Takes a row out; says whether it was there.
@@ -93,13 +97,14 @@ mod tests {
         let index = Index::default();
         for row in 0..10_000 {
             // Every hash belongs to ten rows.
-            index.insert((row % 1_000) << 20, row);
+            assert!(index.insert((row % 1_000) << 20, row, |other| other == row));
         }
         let find = |wanted| index.find(7 << 20, |row| (row == wanted).then_some(row));
         assert_eq!((index.len(), index.rows().len()), (10_000, 10_000));
         assert_eq!((find(5_007), find(5_008)), (Some(5_007), None));
         assert!(index.remove(7 << 20, 5_007) && !index.remove(7 << 20, 5_007));
         assert_eq!((find(5_007), find(6_007)), (None, Some(6_007)));
+        assert!(!index.insert(7 << 20, 5_007, |row| row == 6_007), "taken");
         assert_eq!(index.len(), 9_999);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     code::BookingCode,
     ids::{RegistrationId, RequestKey},
     nik::ApplicantKey,
-    registration::Registration,
+    registration::{Applicant, Registration},
 };
 
 /// Every registration in memory.
@@ -68,9 +68,6 @@ impl Roll {
     /// Adds one that is not live yet; `None` when its id, request or code is taken.
     pub(super) fn add(&mut self, registration: &Arc<Registration>) -> Option<RowNumber> {
         let Registration { id, request, code, .. } = **registration;
-        if self.row_of(id).is_some() || self.by_request(request).is_some() || self.has_code(code) {
-            return None;
-        }
         let row = match self.vacant.pop() {
             Some(row) => row,
             None => {
@@ -80,10 +77,18 @@ impl Roll {
         };
         self.rows[row as usize] = Some(registration.clone());
         let indices = self.indices();
-        indices.ids.insert(indices.hash(&id), row);
-        indices.requests.insert(indices.hash(&request), row);
-        indices.codes.insert(indices.hash(&code), row);
-        Some(row)
+        let is = |row, is_it: &dyn Fn(&Registration) -> bool| self.at(row).is_some_and(|found| is_it(found));
+        let is_new = indices.ids.insert(indices.hash(&id), row, |row| is(row, &|found| found.id == id))
+            && indices
+                .requests
+                .insert(indices.hash(&request), row, |row| is(row, &|found| found.request == request))
+            && indices.codes.insert(indices.hash(&code), row, |row| is(row, &|found| found.code == code));
+        if is_new {
+            Some(row)
+        } else {
+            self.remove(row);
+            None
+        }
     }
 
     /// Puts another version of a registration in its row; gives the one before back.
@@ -112,16 +117,14 @@ impl Roll {
     /// Its whole party has a live registration from now on; false when one of them has another already.
     pub(super) fn begin_life(&mut self, row: RowNumber) -> bool {
         let (indices, Some(registration)) = (self.indices(), self.at(row)) else { return false };
-        let party = &registration.applicants;
-        let is_twice = |at: usize| party[..at].iter().any(|other| other.key == party[at].key);
-        let is_free = |at: usize| self.of_applicant(party[at].key).is_none() && !is_twice(at);
-        if !(0..party.len()).all(is_free) {
-            return false;
+        let is_free = registration.applicants.iter().all(|Applicant { key, .. }| {
+            let has = |row| self.at(row).is_some_and(|other| other.has(*key));
+            indices.live.insert(indices.hash(key), row, has)
+        });
+        if !is_free {
+            self.end_life(row);
         }
-        for applicant in party {
-            indices.live.insert(indices.hash(&applicant.key), row);
-        }
-        true
+        is_free
     }
 
     /// It is live no longer; says whether it was.
