@@ -1,10 +1,15 @@
-//! Who waits for an answer: one call, or one ask of a batch. A batch waits once for all of its asks.
+//! Who waits for an answer: one call, one of many calls with a mailbox in common, or one ask of a batch. A batch waits
+//! once for all of its asks; whoever has a mailbox is woken once for all that came into it meanwhile.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Waker,
 };
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -14,6 +19,7 @@ use super::{Answer, Failure};
 #[derive(Debug)]
 pub(super) enum Caller {
     Alone(oneshot::Sender<Answer>),
+    ByMail(Ticket),
     InBatch(Seat),
 }
 
@@ -22,6 +28,7 @@ impl Caller {
     pub(super) fn tell(self, answer: Answer) {
         match self {
             Self::Alone(sender) => drop(sender.send(answer)),
+            Self::ByMail(ticket) => ticket.tell(answer),
             Self::InBatch(seat) => seat.tell(answer),
         }
     }
@@ -30,7 +37,73 @@ impl Caller {
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Alone(sender) => sender.is_closed(),
+            Self::ByMail(ticket) => ticket.post.gone.load(Ordering::Relaxed),
             Self::InBatch(seat) => seat.desk.gone.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Where the answers of many calls arrive, each with the number of its call.
+#[derive(Debug, Default)]
+pub struct Mailbox(Arc<Post>);
+
+#[derive(Debug, Default)]
+struct Post {
+    letters: Mutex<Vec<(usize, Answer)>>,
+    reader: AtomicWaker,
+    gone: AtomicBool,
+}
+
+impl Mailbox {
+    /// Takes what has arrived, and has this waker woken when more does. `letters` is empty, and lends its room.
+    pub fn collect(&self, letters: &mut Vec<(usize, Answer)>, reader: &Waker) {
+        // Registered before the look: what arrives after it wakes.
+        self.0.reader.register(reader);
+        std::mem::swap(letters, &mut *self.0.letters.lock());
+    }
+
+    /// Of the call with this number.
+    pub(super) fn ticket(&self, call: usize) -> Caller {
+        Caller::ByMail(Ticket { post: self.0.clone(), call, is_told: false })
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        // Relaxed: it only lets others forget whoever is gone.
+        self.0.gone.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One call's answer to come by mail.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    post: Arc<Post>,
+    call: usize,
+    is_told: bool,
+}
+
+impl Ticket {
+    fn tell(mut self, answer: Answer) {
+        self.put(answer);
+    }
+
+    fn put(&mut self, answer: Answer) {
+        self.is_told = true;
+        let mut letters = self.post.letters.lock();
+        letters.push((self.call, answer));
+        let is_first = letters.len() == 1;
+        drop(letters);
+        if is_first {
+            self.post.reader.wake();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.put(Err(Failure::OutcomeUnknown));
         }
     }
 }
@@ -119,6 +192,37 @@ impl Drop for Sitting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_arrive_with_their_numbers_a_lost_one_is_unknown_and_the_first_wakes() {
+        let mailbox = Mailbox::default();
+        let (first, second) = (mailbox.ticket(7), mailbox.ticket(8));
+        let (waker, woken) = counting_waker();
+        let mut letters = Vec::new();
+        mailbox.collect(&mut letters, &waker);
+        assert!(letters.is_empty() && woken.load(Ordering::Relaxed) == 0);
+        first.tell(Err(Failure::Stopping));
+        drop(second);
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        mailbox.collect(&mut letters, &waker);
+        let told: Vec<_> = letters.drain(..).map(|(call, answer)| (call, answer.unwrap_err())).collect();
+        assert_eq!(told, [(7, Failure::Stopping), (8, Failure::OutcomeUnknown)]);
+        let third = mailbox.ticket(9);
+        assert!(!third.is_gone());
+        drop(mailbox);
+        assert!(third.is_gone());
+    }
+
+    fn counting_waker() -> (Waker, Arc<AtomicUsize>) {
+        struct Count(Arc<AtomicUsize>);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let woken = Arc::new(AtomicUsize::new(0));
+        (Arc::new(Count(woken.clone())).into(), woken)
+    }
 
     #[tokio::test]
     async fn a_batch_waits_for_all_of_its_seats_and_a_lost_one_is_unknown() {

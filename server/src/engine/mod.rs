@@ -34,11 +34,12 @@ use tokio::sync::{Semaphore, oneshot, watch as signal};
 pub use self::{
     answer::{Answer, Durability, Failure, Fatal, Granted, retry_after},
     boot::{BootError, Recovered, recover},
+    caller::Mailbox,
     directory::{Directory, OfficeEntry},
     history::{History, HistoryQuery, Subject},
     log_thread::LogWriter,
     operate::{Operated, OperatorAnswer, OperatorView, Receipt},
-    register::{Begun, Waiting, Wish},
+    register::Wish,
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
 use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes};

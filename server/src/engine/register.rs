@@ -25,7 +25,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use super::{
     Answer, Durability, Engine, Failure, Granted,
     batch::{Crowd, Entrant, Order},
-    caller::{Caller, Sitting},
+    caller::{Caller, Mailbox, Sitting},
     requests::Found,
 };
 use crate::limits::BATCHED_ASKS_WAITING_MAX;
@@ -55,47 +55,34 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn register(&self, wish: Wish) -> Answer {
-        match self.begin(wish, self.clock.now()) {
-            Begun::Answered(answer) => answer,
-            Begun::Waiting(waiting) => self.answer(waiting).await,
+        let (answer, told) = oneshot::channel();
+        match self.ask(wish, self.clock.now(), || Caller::Alone(answer)) {
+            Some(answer) => self.told(answer),
+            None => self.told(told.await.unwrap_or(Err(Failure::OutcomeUnknown))),
         }
     }
 
-    /// Asks for places, as far as that goes without waiting. `now` is the engine's.
-    #[must_use]
-    pub fn begin(&self, wish: Wish, now: UnixMillis) -> Begun {
-        let mut receiver = None;
-        let caller = || {
-            let (answer, told) = oneshot::channel();
-            receiver = Some(told);
-            Caller::Alone(answer)
-        };
-        let reached = match self.prepare(wish, now, caller) {
-            Ok(Reached::Ready(ready)) => {
-                self.hand_over(ready);
-                Ok(Reached::Waiting)
+    /// Asks for places, as far as that goes without waiting. `None`: the answer comes by mail, under this number, and is
+    /// for [`Engine::told`]. `now` is the engine's.
+    pub fn begin(&self, wish: Wish, now: UnixMillis, (mailbox, call): (&Mailbox, usize)) -> Option<Answer> {
+        self.ask(wish, now, || mailbox.ticket(call)).map(|answer| self.told(answer))
+    }
+
+    /// Prepares one wish and hands it over; the answer, if that can be had without waiting.
+    fn ask(&self, wish: Wish, now: UnixMillis, caller: impl FnOnce() -> Caller) -> Option<Answer> {
+        match self.prepare(wish, now, caller) {
+            Ok(Reached::Ready(entrant)) => {
+                self.hand_over(entrant);
+                None
             }
-            reached => reached,
-        };
-        match reached.and_then(Reached::answer) {
-            Ok(Some(granted)) => Begun::Answered(Ok(granted)),
-            Ok(None) => match receiver {
-                Some(told) => Begun::Waiting(Waiting(told)),
-                None => Begun::Answered(Err(Failure::Internal)),
-            },
-            Err(failure) => Begun::Answered(self.told(Err(failure))),
+            Ok(Reached::Waiting) => None,
+            Ok(Reached::Answer(granted)) => Some(Ok(granted)),
+            Err(failure) => Some(Err(failure)),
         }
     }
 
-    /// Waits for what the ledger says to an ask.
-    ///
-    /// # Errors
-    /// A refusal, or why there is no answer.
-    pub async fn answer(&self, waiting: Waiting) -> Answer {
-        self.told(waiting.0.await.unwrap_or(Err(Failure::OutcomeUnknown)))
-    }
-
-    fn told(&self, answer: Answer) -> Answer {
+    /// Counts an answer that a caller is told.
+    pub fn told(&self, answer: Answer) -> Answer {
         if let Err(Failure::Refused(refusal)) = &answer {
             self.metrics.refused(refusal);
         }
@@ -280,20 +267,6 @@ impl Engine {
     }
 }
 
-/// How far an ask came without waiting.
-#[derive(Debug)]
-pub enum Begun {
-    /// To its end.
-    Answered(Answer),
-    /// To the ledger, or to one that is with it under the same id.
-    Waiting(Waiting),
-}
-
-/// The answer to come.
-#[derive(Debug)]
-#[must_use = "somebody waits"]
-pub struct Waiting(oneshot::Receiver<Answer>);
-
 /// How far a registration came without waiting.
 #[expect(clippy::large_enum_variant, reason = "moved once, to where it waits")]
 enum Reached {
@@ -302,18 +275,6 @@ enum Reached {
     Waiting,
     /// To claim, and to be sent to the ledger: its request is entered, and its caller waits.
     Ready(Entrant),
-}
-
-impl Reached {
-    /// The answer, if there is one already.
-    fn answer(self) -> Result<Option<Granted>, Failure> {
-        match self {
-            Self::Answer(granted) => Ok(Some(granted)),
-            Self::Waiting => Ok(None),
-            // Whoever is ready was handed over before.
-            Self::Ready(_) => Err(Failure::Internal),
-        }
-    }
 }
 
 /// The random part of the code's seed spreads callers over shards.

@@ -41,11 +41,14 @@ pub(super) type UnderWay = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Begins a call: whatever cannot be answered at once is carried on by the connection.
 pub(super) trait Begin {
     /// Must not wait. The context is the connection's: what wakes it has the connection polled again, not the call.
-    fn begin(&self, call: Incoming, came: Instant, cx: &mut Context<'_>) -> Option<UnderWay>;
+    fn begin(&mut self, call: Incoming, came: Instant, cx: &mut Context<'_>) -> Option<UnderWay>;
+
+    /// Answers calls that were begun and are kept here, as far as that goes without waiting.
+    fn carry_on(&mut self, cx: &mut Context<'_>);
 }
 
 /// Serves a connection until it ends; once `closing` says so, until its calls are answered.
-pub(super) async fn serve(socket: Connection, desk: &impl Begin, closing: watch::Receiver<bool>) {
+pub(super) async fn serve(socket: Connection, desk: &mut impl Begin, closing: watch::Receiver<bool>) {
     let handshake = Builder::new()
         .initial_window_size(RECEIVE_WINDOW_BYTES)
         .initial_connection_window_size(RECEIVE_WINDOW_BYTES)
@@ -157,7 +160,7 @@ struct Session<'a, D> {
     /// Calls that came in and are not begun; kept for its room.
     arrived: Vec<Incoming>,
     heard: Arc<AtomicBool>,
-    desk: &'a D,
+    desk: &'a mut D,
 }
 
 impl<D: Begin> Session<'_, D> {
@@ -182,6 +185,7 @@ impl<D: Begin> Session<'_, D> {
                 self.tasks.extend(self.desk.begin(call, came, cx).map(Task::Call));
             }
         }
+        self.desk.carry_on(cx);
         while let Poll::Ready(Some(sign)) = self.tasks.poll_next_unpin(cx) {
             match sign {
                 Sign::Ended => {}

@@ -22,6 +22,7 @@ use super::{
     meter::Call,
     outbound::{self, Sealed},
     quick::{self, Quick, Read},
+    waiting::Waiting,
 };
 use crate::{
     accept::Connection,
@@ -52,6 +53,7 @@ struct Registration {
 struct Clerk<'a> {
     desk: &'a Inner,
     sheet: Arc<CallSheet>,
+    waiting: Waiting,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -72,8 +74,9 @@ impl Desk {
 
     /// Serves a connection until it ends; once `closing` says so, until its calls are answered.
     pub async fn serve(self, connection: Connection, closing: watch::Receiver<bool>) {
-        let clerk = Clerk { desk: &self.0, sheet: self.0.metrics.call_sheet() };
-        connection::serve(connection, &clerk, closing).await;
+        let (sheet, waiting) = (self.0.metrics.call_sheet(), Waiting::default());
+        let mut clerk = Clerk { desk: &self.0, sheet, waiting };
+        connection::serve(connection, &mut clerk, closing).await;
     }
 }
 
@@ -112,7 +115,12 @@ impl Registration {
 }
 
 impl Begin for Clerk<'_> {
-    fn begin(&self, (request, respond): Incoming, came: Instant, cx: &mut Context<'_>) -> Option<UnderWay> {
+    fn begin(
+        &mut self,
+        (request, respond): Incoming,
+        came: Instant,
+        cx: &mut Context<'_>,
+    ) -> Option<UnderWay> {
         let method = Method::of(request.uri().path());
         let call = method.map(|method| Call::begin(&self.sheet, method, came));
         let (head, stream) = request.into_parts();
@@ -125,7 +133,9 @@ impl Begin for Clerk<'_> {
             (Some(registration), Some(Method::REGISTER), Some(call)) => {
                 match quick::read(&head.headers, stream, cx) {
                     Read::Whole(ask) => {
-                        return registration.quick.register(ask, &head.headers, respond, call);
+                        let waiting = &mut self.waiting;
+                        registration.quick.register(ask, &head.headers, (respond, call), waiting);
+                        return None;
                     }
                     Read::Other(body) => (Some(call), body),
                 }
@@ -134,6 +144,12 @@ impl Begin for Clerk<'_> {
         };
         let answer = self.desk.answer(Request::from_parts(head, body));
         Some(Box::pin(carry(answer, respond, call, patience)))
+    }
+
+    fn carry_on(&mut self, cx: &mut Context<'_>) {
+        if let Some(registration) = &self.desk.registration {
+            registration.quick.carry_on(&mut self.waiting, cx);
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod paging;
 mod quick;
 mod registration;
 mod status;
+mod waiting;
 mod words;
 
 use std::{pin::Pin, sync::Arc};

@@ -2,10 +2,7 @@
 //! lies, begun at once, and answered in the same breath unless the ledger is asked. Everything else, and everything odd,
 //! goes the generated way, which knows what to say.
 
-use std::{
-    future::poll_fn,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
@@ -18,7 +15,6 @@ use tonic::Status;
 use super::{
     Api,
     ask::Ask,
-    connection::UnderWay,
     convert, deadline,
     desk::is_encoded,
     encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, nested, registration},
@@ -28,9 +24,10 @@ use super::{
     outbound::{head, trailers},
     registration::ANONYMOUS,
     status::refusal,
+    waiting::{Held, Waiting},
 };
 use crate::{
-    engine::{Answer, Begun, Failure, Wish},
+    engine::{Answer, Failure, Wish},
     limits::ASK_BYTES_AT_ONCE_MAX,
 };
 
@@ -88,46 +85,65 @@ impl Quick {
         Self { api, sold_out }
     }
 
+    /// Answers an ask, or has it wait.
     pub(super) fn register(
         &self,
         wish: Result<Wish, Status>,
         headers: &HeaderMap,
-        mut respond: SendResponse<Bytes>,
-        call: Call,
-    ) -> Option<UnderWay> {
-        let language = Language::of_headers(headers);
+        (respond, call): (SendResponse<Bytes>, Call),
+        waiting: &mut Waiting,
+    ) {
         let wish = match wish {
             Ok(wish) => wish,
-            Err(status) => {
-                send(Err(status), respond, call);
-                return None;
-            }
+            Err(status) => return send(Err(status), respond, call),
         };
+        let language = Language::of_headers(headers);
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let now = self.api.engine.now();
-        let waiting = match self.api.engine.begin(wish, now) {
-            Begun::Answered(Err(Failure::Refused(Refusal::SoldOut))) => {
-                send(Ok(self.sold_out(language, now)), respond, call);
-                return None;
+        let answer = match self.api.engine.begin(wish, now, waiting.next()) {
+            Some(Err(Failure::Refused(Refusal::SoldOut))) => Ok(self.sold_out(language, now)),
+            Some(answer) => self.response(answer, key, (language, now)),
+            None => {
+                let timeout = deadline::of(headers);
+                return waiting.hold(Held::new((respond, call), (key, language), timeout));
             }
-            Begun::Answered(answer) => {
-                send(response(&self.api, answer, key, (language, now)), respond, call);
-                return None;
-            }
-            Begun::Waiting(waiting) => waiting,
         };
-        let (api, timeout) = (self.api.clone(), deadline::of(headers));
-        Some(Box::pin(async move {
-            // Whoever goes away or waits no longer changes nothing: what was asked of the ledger belongs to it.
-            let answer = tokio::select! {
-                biased;
-                answer = api.engine.answer(waiting) => {
-                    response(&api, answer, key, (language, api.engine.now()))
-                }
-                _ = poll_fn(|cx| respond.poll_reset(cx)) => return,
-                () = deadline::passes(timeout) => Err(deadline::passed()),
+        send(answer, respond, call);
+    }
+
+    /// Answers those who wait, as far as there are answers.
+    pub(super) fn carry_on(&self, waiting: &mut Waiting, cx: &mut Context<'_>) {
+        let engine = &self.api.engine;
+        waiting.poll(cx, |Held { respond, call, key, language, .. }, answer| {
+            let response = match answer {
+                Some(answer) => self.response(engine.told(answer), key, (language, engine.now())),
+                None => Err(deadline::passed()),
             };
-            send(answer, respond, call);
+            send(response, respond, call);
+        });
+    }
+
+    /// An answer as a `kuota.v1.RegisterResponse`.
+    fn response(
+        &self,
+        answer: Answer,
+        key: RequestKey,
+        (language, now): (Language, UnixMillis),
+    ) -> Result<Bytes, Status> {
+        let granted = match answer {
+            Ok(granted) => granted,
+            refused => {
+                let response = self.api.register_response(refused, key, language, now)?;
+                return Ok(framed(response.encoded_len(), |out| {
+                    // Writing to memory does not fail.
+                    let _ = response.encode(out);
+                }));
+            }
+        };
+        let directory = self.api.engine.directory();
+        Ok(framed(REGISTRATION_BYTES_USUAL + REST_BYTES_USUAL, |out| {
+            nested(1, out, |out| registration(&granted, &directory, out));
+            instant(3, now, out);
         }))
     }
 
@@ -143,30 +159,6 @@ impl Quick {
             instant(3, now, out);
         })
     }
-}
-
-/// An answer as a `kuota.v1.RegisterResponse`.
-fn response(
-    api: &Api,
-    answer: Answer,
-    key: RequestKey,
-    (language, now): (Language, UnixMillis),
-) -> Result<Bytes, Status> {
-    let granted = match answer {
-        Ok(granted) => granted,
-        refused => {
-            let response = api.register_response(refused, key, language, now)?;
-            return Ok(framed(response.encoded_len(), |out| {
-                // Writing to memory does not fail.
-                let _ = response.encode(out);
-            }));
-        }
-    };
-    let directory = api.engine.directory();
-    Ok(framed(REGISTRATION_BYTES_USUAL + REST_BYTES_USUAL, |out| {
-        nested(1, out, |out| registration(&granted, &directory, out));
-        instant(3, now, out);
-    }))
 }
 
 /// Sends an answer in one go. It is short, so that h2 may keep it until the peer makes room.
