@@ -85,6 +85,12 @@ pub const RECEIVE_WINDOW_BYTES: u32 = 1_024 * 1_024;
 pub const SEND_BUFFER_BYTES_MAX: usize = 400 * 1_024;
 /// Times a connection goes on with what it did itself before others have their turn.
 pub const ROUNDS_PER_POLL_MAX: usize = 3;
+/// Calls a connection begins in one of them, so that a turn of all connections is short: a health check waits for one.
+pub const CALLS_PER_ROUND_MAX: usize = 32;
+/// Turns of connections after which a thread looks at its sockets again,
+pub const TURNS_PER_LOOK: u32 = 16;
+/// and at connections that were dealt to it.
+pub const TURNS_PER_DEAL: u32 = 8;
 /// How often a silent peer is asked whether it is still there.
 pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 /// How long it may take to say so.

@@ -16,6 +16,8 @@ use tokio::{
 };
 use tracing::error;
 
+use crate::limits::{TURNS_PER_DEAL, TURNS_PER_LOOK};
+
 /// One runtime on the thread that asks for it.
 ///
 /// # Errors
@@ -86,7 +88,11 @@ impl Drop for Workers {
 
 impl Worker {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = single()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .event_interval(TURNS_PER_LOOK)
+            .global_queue_interval(TURNS_PER_DEAL)
+            .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name(format!("kuota-rpc-{number}")).spawn(move || {

@@ -2,6 +2,7 @@
 //! What the peer sent in one go is answered in one go. Knows nothing of what the calls are about.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::{
         Arc,
@@ -27,8 +28,9 @@ use tracing::debug;
 use crate::{
     accept::Connection,
     limits::{
-        FIRST_BYTES_WITHIN, HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT, LOCAL_RESETS_MAX,
-        RECEIVE_WINDOW_BYTES, ROUNDS_PER_POLL_MAX, SEND_BUFFER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX,
+        CALLS_PER_ROUND_MAX, FIRST_BYTES_WITHIN, HEADER_LIST_BYTES_MAX, KEEPALIVE_EVERY, KEEPALIVE_TIMEOUT,
+        LOCAL_RESETS_MAX, RECEIVE_WINDOW_BYTES, ROUNDS_PER_POLL_MAX, SEND_BUFFER_BYTES_MAX,
+        STREAMS_PER_CONNECTION_MAX,
     },
 };
 
@@ -40,6 +42,9 @@ pub(super) type UnderWay = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Begins a call: whatever cannot be answered at once is carried on by the connection.
 pub(super) trait Begin {
+    /// Whether a call goes before all others that came in.
+    fn goes_first(&self, call: &Incoming) -> bool;
+
     /// Must not wait. The context is the connection's: what wakes it has the connection polled again, not the call.
     fn begin(&mut self, call: Incoming, came: Instant, cx: &mut Context<'_>) -> Option<UnderWay>;
 
@@ -63,7 +68,7 @@ pub(super) async fn serve(socket: Connection, desk: &mut impl Begin, closing: wa
         Err(_) => return debug!("a connection did not open in time"),
     };
     let heard = Arc::new(AtomicBool::new(true));
-    let mut session = Session { tasks: FuturesUnordered::new(), arrived: Vec::new(), heard, desk };
+    let mut session = Session { tasks: FuturesUnordered::new(), arrived: VecDeque::new(), heard, desk };
     if let Some(ping_pong) = link.ping_pong() {
         session.tasks.push(Task::Watch(Box::pin(until_silent(ping_pong, session.heard.clone()))));
     }
@@ -157,8 +162,8 @@ impl Bell {
 struct Session<'a, D> {
     /// Calls under way, as many as there may be streams, and two watches. Woken one by one.
     tasks: FuturesUnordered<Task>,
-    /// Calls that came in and are not begun; kept for its room.
-    arrived: Vec<Incoming>,
+    /// Calls that came in and are not begun, and when: as many as there may be streams.
+    arrived: VecDeque<(Incoming, Instant)>,
     heard: Arc<AtomicBool>,
     desk: &'a mut D,
 }
@@ -170,20 +175,31 @@ impl<D: Begin> Session<'_, D> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), h2::Error>> {
         // First all that came in, then all answers: asking for the next call writes the answers before it.
+        let mut came = None;
         let is_over = loop {
             match link.poll_accept(cx) {
-                Poll::Ready(Some(Ok(call))) => self.arrived.push(call),
+                Poll::Ready(Some(Ok(call))) => {
+                    let came = *came.get_or_insert_with(Instant::now);
+                    if self.desk.goes_first(&call) {
+                        self.arrived.push_front((call, came));
+                    } else {
+                        self.arrived.push_back((call, came));
+                    }
+                }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => break true,
                 Poll::Pending => break false,
             }
         };
-        if !self.arrived.is_empty() {
+        if came.is_some() {
             self.heard.store(true, Ordering::Relaxed);
-            let came = Instant::now();
-            for call in self.arrived.drain(..) {
-                self.tasks.extend(self.desk.begin(call, came, cx).map(Task::Call));
-            }
+        }
+        for (call, came) in self.arrived.drain(..self.arrived.len().min(CALLS_PER_ROUND_MAX)) {
+            self.tasks.extend(self.desk.begin(call, came, cx).map(Task::Call));
+        }
+        if !self.arrived.is_empty() {
+            // Others have their turn, and then it goes on with these.
+            cx.waker().wake_by_ref();
         }
         self.desk.carry_on(cx);
         while let Poll::Ready(Some(sign)) = self.tasks.poll_next_unpin(cx) {

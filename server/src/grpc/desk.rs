@@ -56,6 +56,9 @@ struct Clerk<'a> {
     waiting: Waiting,
 }
 
+/// How paths of health checks begin.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 impl Desk {
@@ -115,6 +118,10 @@ impl Registration {
 }
 
 impl Begin for Clerk<'_> {
+    fn goes_first(&self, (request, _): &Incoming) -> bool {
+        request.uri().path().starts_with(HEALTH)
+    }
+
     fn begin(
         &mut self,
         (request, respond): Incoming,
