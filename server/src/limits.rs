@@ -10,6 +10,31 @@ pub const OPERATORS_QUEUE_MAX: usize = 16;
 pub const BATCH_EVENTS_MAX: usize = 16_384;
 /// Asks of batches that may wait for the ledger; a batch beyond is told OVERLOADED.
 pub const BATCHED_ASKS_WAITING_MAX: usize = 65_536;
+/// The server is overloaded when for an interval the first in line of every batch has waited longer than this for the log:
+/// many times what a sync takes on any disk that is well, and a small part of what callers have.
+pub const WAIT_TARGET: Duration = Duration::from_millis(50);
+/// How long waits are watched before anything is concluded: longer than a burst that the log works off by itself.
+pub const WAIT_INTERVAL: Duration = Duration::from_millis(100);
+/// How long an ask may be with ledger and log while the server is overloaded. It says how many may be there; the rest are told
+/// OVERLOADED.
+pub const STAY_MAX: Duration = Duration::from_millis(200);
+/// How long a batch may take: what operators write waits for the one before it.
+pub const BATCH_TAKES_MAX: Duration = Duration::from_millis(60);
+/// Asks that have waited longer than this when the ledger takes them are shed too, as long as the server is overloaded: what
+/// came before it was known must not delay all that comes after.
+pub const STALE_AFTER: Duration = Duration::from_millis(400);
+/// So many asks may always wait: a log that stands still for a moment must not be asked for nothing after it.
+pub const WAITING_MIN: usize = 64;
+/// No limit is above this.
+pub const WAITING_MAX: usize = BATCHED_ASKS_WAITING_MAX;
+/// One seat more in so many is kept for connections that have nobody waiting.
+pub const SEATS_KEPT_SHARE: usize = 4;
+/// The least time after which a call that was shed may come back. It doubles with how many come for each that is served,
+pub const PUSHBACK_MIN: Duration = Duration::from_millis(250);
+/// so often at most,
+pub const PUSHBACK_DOUBLINGS_MAX: u8 = 4;
+/// and is stretched by up to as much again, in so many steps, so that a crowd does not come back as one.
+pub const PUSHBACK_STEPS: u8 = 16;
 /// Asks in one `RegisterBatch`.
 pub const BATCH_ASKS_MAX: usize = 1_000;
 /// Orders decided into one batch.

@@ -356,7 +356,7 @@ async fn a_stop_finishes_the_calls_that_are_under_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() {
     use kuota_server::{
-        engine::{Failure, Wish},
+        engine::{Failure, Origin, Wish},
         limits::{BATCH_COMMANDS_MAX, JOINERS_PER_REQUEST_MAX, LEDGER_QUEUE_MAX},
     };
     let valve = Valve::default();
@@ -387,7 +387,7 @@ async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() 
                 party: [(kuota_domain::nik::Nik::parse(&nik(n)).unwrap(), Default::default())].into(),
                 durability: kuota_server::engine::Durability::Durable,
             };
-            tokio::spawn(async move { engine.register(wish).await })
+            tokio::spawn(async move { engine.register(wish, &Origin::default()).await })
         })
         .collect();
     drop(engine);
@@ -399,7 +399,7 @@ async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() 
     for call in calls {
         match call.await.unwrap() {
             Ok(_) => granted += 1,
-            Err(Failure::Overloaded) => overloaded += 1,
+            Err(Failure::Overloaded(_)) => overloaded += 1,
             Err(other) => panic!("{other:?}"),
         }
     }

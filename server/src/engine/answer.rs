@@ -9,6 +9,8 @@ use kuota_domain::{
     time::UnixMillis,
 };
 
+use crate::limits::{PUSHBACK_DOUBLINGS_MAX, PUSHBACK_MIN, PUSHBACK_STEPS};
+
 /// How safe an answer must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
@@ -46,8 +48,8 @@ pub enum Failure {
     LogUnreadable,
     /// A fault of this program; nothing is known to have happened.
     Internal,
-    /// More asks wait for the ledger than it can take.
-    Overloaded,
+    /// There is more to do than can be done in time: nothing was decided.
+    Overloaded(Pushback),
     /// The log has no space: surely nothing was written.
     LogFull,
     /// The log failed: whether it was written will be known after a restart.
@@ -93,6 +95,52 @@ pub fn retry_after(refusal: &Refusal, now: UnixMillis, spread: u64) -> Option<Du
     }
 }
 
+/// When somebody who was shed may come back: the later the more there is to do. There are few of them, so that what is said
+/// can be made ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pushback {
+    doublings: u8,
+    step: u8,
+}
+
+impl Pushback {
+    /// How many there are.
+    pub const COUNT: usize = (PUSHBACK_DOUBLINGS_MAX as usize + 1) * PUSHBACK_STEPS as usize;
+
+    /// For the one with that number among the shed, while so many come for each that is served. Numbers that follow each
+    /// other lie far apart.
+    #[must_use]
+    pub fn of(asked_per_served: u64, number: u64) -> Self {
+        let doublings = asked_per_served.max(1).ilog2().min(PUSHBACK_DOUBLINGS_MAX.into());
+        // Multiples of the golden ratio fill the span evenly, however many there are (Knuth, TAOCP 6.4).
+        let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let step = (spread * u64::from(PUSHBACK_STEPS)) >> 32;
+        Self {
+            doublings: u8::try_from(doublings).unwrap_or(PUSHBACK_DOUBLINGS_MAX),
+            step: u8::try_from(step).unwrap_or(0),
+        }
+    }
+
+    /// Every one, in the order of their indices.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let steps = |doublings| (0..PUSHBACK_STEPS).map(move |step| Self { doublings, step });
+        (0..=PUSHBACK_DOUBLINGS_MAX).flat_map(steps)
+    }
+
+    /// Where it stands among all.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.doublings as usize * PUSHBACK_STEPS as usize + self.step as usize
+    }
+
+    /// How long to stay away.
+    #[must_use]
+    pub fn wait(self) -> Duration {
+        let least = PUSHBACK_MIN * (1 << self.doublings);
+        least + least * u32::from(self.step) / u32::from(PUSHBACK_STEPS)
+    }
+}
+
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         match rejection {
@@ -100,5 +148,35 @@ impl From<Rejection> for Failure {
             Rejection::RequestReused => Self::RequestReused,
             Rejection::NotFound => Self::RegistrationNotFound,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_shed_stays_away_longer_the_more_there_is_to_do_and_within_bounds() {
+        for (asked_per_served, least_ms) in
+            [(0, 250), (1, 250), (2, 500), (3, 500), (10, 2_000), (16, 4_000), (u64::MAX, 4_000)]
+        {
+            let waits: Vec<_> =
+                (0..1_000).map(|number| Pushback::of(asked_per_served, number).wait()).collect();
+            let least = Duration::from_millis(least_ms);
+            assert_eq!(waits.iter().min(), Some(&least), "{asked_per_served}");
+            assert!(waits.iter().all(|wait| (least..least * 2).contains(wait)), "{asked_per_served}");
+            // Evenly: no step has twice its share.
+            for step in 0..u32::from(PUSHBACK_STEPS) {
+                let wait = least + least * step / u32::from(PUSHBACK_STEPS);
+                let share = waits.iter().filter(|found| **found == wait).count();
+                assert!((32..=125).contains(&share), "{share} of 1,000 come back after {wait:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_pushback_stands_where_its_index_says() {
+        assert_eq!(Pushback::all().count(), Pushback::COUNT);
+        assert!(Pushback::all().enumerate().all(|(index, pushback)| pushback.index() == index));
     }
 }

@@ -8,6 +8,7 @@ use hashbrown::DefaultHashBuilder;
 use kuota_domain::{nik::ApplicantKey, registration::Applicant};
 use smallvec::SmallVec;
 
+use super::admission::{Origin, Ticket};
 use crate::limits::UNDER_WAY_PARTS;
 
 type Applicants = DashMap<ApplicantKey, (), DefaultHashBuilder>;
@@ -24,8 +25,8 @@ impl Default for Askings {
 }
 
 impl Askings {
-    /// Notes that a party has an ask on its way.
-    pub(super) fn begin(&self, party: &[Applicant]) -> Asking {
+    /// Notes that a party has an ask on its way, and where from.
+    pub(super) fn begin(&self, party: &[Applicant], from: &Origin) -> Asking {
         let (mut taken, mut alone) = (SmallVec::new(), true);
         for applicant in party {
             match self.0.entry(applicant.key) {
@@ -36,7 +37,7 @@ impl Askings {
                 Entry::Occupied(_) => alone = false,
             }
         }
-        Asking { taken, alone, applicants: self.0.clone() }
+        Asking { taken, alone, applicants: self.0.clone(), _ticket: from.ticket() }
     }
 }
 
@@ -46,6 +47,7 @@ pub(super) struct Asking {
     taken: SmallVec<[ApplicantKey; 1]>,
     alone: bool,
     applicants: Arc<Applicants>,
+    _ticket: Ticket,
 }
 
 impl Asking {

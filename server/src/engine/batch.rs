@@ -58,6 +58,14 @@ impl Order {
         }
     }
 
+    /// Since when its asks wait, if it has any.
+    pub(super) const fn queued(&self) -> Option<Instant> {
+        match self {
+            Self::Register(_, queued) | Self::RegisterBatch(_, queued) => Some(*queued),
+            Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => None,
+        }
+    }
+
     /// The asks in it.
     pub(super) fn entrants(&self) -> &[Entrant] {
         match self {
@@ -153,6 +161,8 @@ pub(super) struct Batch {
     /// and the figures as they stand after it: the ledger itself runs ahead by the time they are published.
     pub(super) figures: Vec<(SlotKey, Figures)>,
     pub(super) replies: Vec<Reply>,
+    /// Since when the first in line waits.
+    pub(super) oldest: Option<Instant>,
     /// Offices, rules or holidays changed.
     pub(super) catalog_changed: bool,
     /// Overrides or pauses changed.

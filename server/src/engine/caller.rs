@@ -232,12 +232,12 @@ mod tests {
         let told = std::thread::spawn(move || {
             third.tell(Err(Failure::Stopping));
             drop(second);
-            first.tell(Err(Failure::Overloaded));
+            first.tell(Err(Failure::Internal));
         });
         let answers = sitting.all().await;
         let failures: Vec<_> = answers.into_iter().map(|answer| answer.map(Result::unwrap_err)).collect();
         let expected =
-            [Some(Failure::Overloaded), Some(Failure::OutcomeUnknown), None, Some(Failure::Stopping)];
+            [Some(Failure::Internal), Some(Failure::OutcomeUnknown), None, Some(Failure::Stopping)];
         assert_eq!(failures, expected);
         told.join().unwrap();
     }

@@ -12,7 +12,7 @@ use kuota_domain::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Engine, Failure};
+use super::{Engine, Failure, Pushback};
 use crate::{
     limits::{HISTORY_EVENTS_MAX, HISTORY_ROWS_MAX},
     log::{ReadError, decode_events},
@@ -143,6 +143,6 @@ impl Engine {
     }
 
     fn take_reader(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        self.readers.clone().try_acquire_owned().map_err(|_| Failure::Overloaded)
+        self.readers.clone().try_acquire_owned().map_err(|_| Failure::Overloaded(Pushback::default()))
     }
 }

@@ -1,7 +1,11 @@
 //! The ledger's thread: decides what has queued up, sends it to the log as one batch, and publishes it once the log
 //! has it. While one batch syncs, the next is decided: group commit without a timer.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::{Receiver, Select, never};
 use hashbrown::{HashMap, HashSet};
@@ -21,6 +25,7 @@ use tracing::{debug, error, info};
 use super::{
     Failure, Fatal, Granted,
     batch::{Asked, Batch, Entrant, Order, Publication, Reply, Verdict},
+    congestion::Congestion,
     directory::OfficesView,
     log_thread::{Appended, LogThread, Sealed},
     operate::OperatorView,
@@ -29,7 +34,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, STEP_BACK_MAX_MS},
-    limits::{BATCH_COMMANDS_MAX, BATCH_EVENTS_MAX},
+    limits::WAIT_INTERVAL,
     log::AppendError,
     telemetry::Metrics,
 };
@@ -54,7 +59,7 @@ pub(super) struct LedgerThread {
     /// Never falls below the log's last instant.
     pub(super) now: UnixMillis,
     pub(super) current: Batch,
-    sealed: Option<Batch>,
+    pub(super) sealed: Option<Batch>,
     /// An empty one with room: batches take turns in three, so that their memory stays warm.
     pub(super) spare: Batch,
     /// Empty, with room: who is answered once a batch is visible.
@@ -63,6 +68,7 @@ pub(super) struct LedgerThread {
     pub(super) catalog: Option<Arc<Catalog>>,
     pub(super) log_full_until: Option<UnixMillis>,
     drifting: bool,
+    pub(super) congestion: Congestion,
 }
 
 impl LedgerThread {
@@ -91,6 +97,7 @@ impl LedgerThread {
             catalog: None,
             log_full_until: None,
             drifting: false,
+            congestion: Congestion::new(Instant::now()),
         };
         thread.publish_recovered();
         thread
@@ -120,11 +127,9 @@ impl LedgerThread {
         let (no_orders, no_results) = (never::<Order>(), never::<Appended>());
         let mut open = true;
         while open || !self.current.is_empty() || self.sealed.is_some() {
-            let has_room = open
-                && self.current.replies.len() < BATCH_COMMANDS_MAX
-                && self.current.events.len() < BATCH_EVENTS_MAX;
-            let (orders_now, operators_now) =
-                if has_room { (orders, operators) } else { (&no_orders, &no_orders) };
+            let orders_now = if open && self.room() > 0 { orders } else { &no_orders };
+            // Operators are few, and come before the crowd.
+            let operators_now = if open { operators } else { &no_orders };
             let results_now = if self.sealed.is_some() { &log.results } else { &no_results };
             let mut select = Select::new();
             let order_ready = select.recv(orders_now);
@@ -154,6 +159,7 @@ impl LedgerThread {
             if self.sealed.is_none() && !self.current.is_empty() && !self.seal(log) {
                 return Err(Fatal::Log("the log's thread is gone".into()));
             }
+            self.mind_the_door();
         }
         Ok(())
     }
@@ -161,7 +167,9 @@ impl LedgerThread {
     fn wait(&self) -> Duration {
         let due = self.ledger.next_due().max(self.log_full_until.unwrap_or(UnixMillis::MIN));
         // Nothing can become due while a batch is on its way, or the clock is not believed.
-        if self.sealed.is_some() || self.drifting {
+        if self.sealed.is_some() {
+            WAIT_INTERVAL
+        } else if self.drifting {
             IDLE_WAIT_MAX
         } else {
             self.clock.now().until(due).min(IDLE_WAIT_MAX)
@@ -170,7 +178,7 @@ impl LedgerThread {
 
     /// Decides everything that has queued up.
     fn take_round(&mut self, first: Order, orders: &Receiver<Order>) {
-        let room = BATCH_COMMANDS_MAX - self.current.replies.len();
+        let room = self.room();
         let mut commands = first.commands();
         let mut round = vec![first];
         while commands < room
@@ -180,6 +188,8 @@ impl LedgerThread {
             round.push(order);
         }
         self.metrics.drained(commands, orders.len());
+        let first = round.iter().find_map(Order::queued);
+        self.current.oldest = self.current.oldest.or(first);
         if !self.tick() {
             round.into_iter().for_each(|order| self.refuse(order, &Failure::ClockDrift));
             return;
@@ -191,7 +201,11 @@ impl LedgerThread {
         self.now = self.now.max(passed.max().unwrap_or(UnixMillis::MIN));
         self.decide_due();
         for order in round {
-            self.decide(order);
+            if self.is_stale(&order) {
+                self.shed(order);
+            } else {
+                self.decide(order);
+            }
         }
     }
 
@@ -347,9 +361,12 @@ impl LedgerThread {
         self.ledger.seal();
         let mut batch = mem::replace(&mut self.current, mem::take(&mut self.spare));
         self.take_views(&mut batch);
+        if let Some(queued) = batch.oldest {
+            self.congestion.handed_over(queued.elapsed());
+        }
         if batch.events.is_empty() {
             self.ledger.commit();
-            self.publish(batch);
+            self.show(batch);
             return true;
         }
         let sealed = Sealed { events: mem::take(&mut batch.events), now: self.now };
@@ -381,7 +398,7 @@ impl LedgerThread {
                     info!("the log has space again");
                 }
                 self.metrics.log_writable(true);
-                self.publish(batch);
+                self.show(batch);
                 Ok(())
             }
             Err(AppendError::Full) => {
@@ -400,6 +417,11 @@ impl LedgerThread {
                 Err(Fatal::Log(reason))
             }
         }
+    }
+
+    fn show(&mut self, batch: Batch) {
+        self.congestion.served(batch.replies.len());
+        self.publish(batch);
     }
 
     /// Neither the sealed batch nor what was decided on top of it happened: everyone is told, refusals included.
@@ -449,7 +471,7 @@ impl LedgerThread {
     }
 
     /// Sends an order back undecided.
-    fn refuse(&self, order: Order, failure: &Failure) {
+    pub(super) fn refuse(&self, order: Order, failure: &Failure) {
         match order {
             Order::Register(entrant, _) => self.turn_away(*entrant, failure),
             Order::RegisterBatch(crowd, _) => {

@@ -1,10 +1,12 @@
 //! The use cases: what a caller may ask. Sole owner of live state.
 
+mod admission;
 mod answer;
 mod asking;
 mod batch;
 mod boot;
 mod caller;
+mod congestion;
 mod directory;
 mod history;
 mod ledger_thread;
@@ -32,7 +34,8 @@ use kuota_domain::{
 use tokio::sync::{Semaphore, oneshot, watch as signal};
 
 pub use self::{
-    answer::{Answer, Durability, Failure, Fatal, Granted, retry_after},
+    admission::Origin,
+    answer::{Answer, Durability, Failure, Fatal, Granted, Pushback, retry_after},
     boot::{BootError, Recovered, recover},
     caller::Mailbox,
     directory::{Directory, OfficeEntry},
@@ -47,7 +50,7 @@ use crate::{
     clock::Clock,
     limits::{HISTORY_READS_MAX, LEDGER_QUEUE_MAX, OPERATORS_QUEUE_MAX},
     log::LogReader,
-    telemetry::Metrics,
+    telemetry::{Metrics, Shed},
 };
 
 /// How to find a registration.
@@ -278,7 +281,7 @@ impl Engine {
     fn send(&self, order: Order) -> Result<(), Failure> {
         let way = if matches!(order, Order::Operate { .. }) { &self.operators } else { &self.orders };
         way.as_ref().ok_or(Failure::Stopping)?.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => Failure::Overloaded,
+            TrySendError::Full(_) => self.shed(Shed::QueueFull),
             TrySendError::Disconnected(_) => Failure::Stopping,
         })
     }

@@ -13,7 +13,7 @@ use kuota_domain::{
 use tokio::sync::oneshot;
 
 use super::{
-    Engine, Failure,
+    Engine, Failure, Pushback,
     batch::{Order, Reply},
     ledger_thread::LedgerThread,
 };
@@ -135,6 +135,10 @@ impl LedgerThread {
 
     /// Why the schedule has not caught up.
     fn behind(&self) -> Failure {
-        if self.log_full_until.is_some() { Failure::LogFull } else { Failure::Overloaded }
+        if self.log_full_until.is_some() {
+            Failure::LogFull
+        } else {
+            Failure::Overloaded(Pushback::default())
+        }
     }
 }

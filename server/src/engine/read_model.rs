@@ -14,7 +14,8 @@ use kuota_domain::{
 };
 
 use super::{
-    asking::Askings, directory::Directory, operate::OperatorView, requests::Requests, watch::Changes,
+    admission::Door, asking::Askings, directory::Directory, operate::OperatorView, requests::Requests,
+    watch::Changes,
 };
 
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct ReadModel {
     pub(super) finder: Finder,
     pub(super) requests: Requests,
     pub(super) askings: Askings,
+    pub(super) door: Door,
     /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
     accepted: DashMap<RegistrationId, Arc<Registration>>,
     /// How many those are: only the ledger's thread changes it.
@@ -43,6 +45,7 @@ impl ReadModel {
             requests: Requests::of(finder.clone()),
             finder,
             askings: Askings::default(),
+            door: Door::default(),
             accepted: DashMap::default(),
             accepted_len: AtomicUsize::new(0),
         }

@@ -23,12 +23,12 @@ use tokio::sync::oneshot;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
-    Answer, Durability, Engine, Failure, Granted,
+    Answer, Durability, Engine, Failure, Granted, Origin,
     batch::{Crowd, Entrant, Order},
     caller::{Caller, Mailbox, Sitting},
     requests::Found,
 };
-use crate::limits::BATCHED_ASKS_WAITING_MAX;
+use crate::{limits::BATCHED_ASKS_WAITING_MAX, telemetry::Shed};
 
 /// A well-formed wish for places, as it came in.
 #[derive(Debug)]
@@ -54,9 +54,9 @@ impl Engine {
     ///
     /// # Errors
     /// A refusal, or why there is no answer.
-    pub async fn register(&self, wish: Wish) -> Answer {
+    pub async fn register(&self, wish: Wish, from: &Origin) -> Answer {
         let (answer, told) = oneshot::channel();
-        match self.ask(wish, self.clock.now(), || Caller::Alone(answer)) {
+        match self.ask(wish, from, self.clock.now(), || Caller::Alone(answer)) {
             Some(answer) => self.told(answer),
             None => self.told(told.await.unwrap_or(Err(Failure::OutcomeUnknown))),
         }
@@ -64,13 +64,25 @@ impl Engine {
 
     /// Asks for places, as far as that goes without waiting. `None`: the answer comes by mail, under this number, and is
     /// for [`Engine::told`]. `now` is the engine's.
-    pub fn begin(&self, wish: Wish, now: UnixMillis, (mailbox, call): (&Mailbox, usize)) -> Option<Answer> {
-        self.ask(wish, now, || mailbox.ticket(call)).map(|answer| self.told(answer))
+    pub fn begin(
+        &self,
+        wish: Wish,
+        from: &Origin,
+        now: UnixMillis,
+        (mailbox, call): (&Mailbox, usize),
+    ) -> Option<Answer> {
+        self.ask(wish, from, now, || mailbox.ticket(call)).map(|answer| self.told(answer))
     }
 
     /// Prepares one wish and hands it over; the answer, if that can be had without waiting.
-    fn ask(&self, wish: Wish, now: UnixMillis, caller: impl FnOnce() -> Caller) -> Option<Answer> {
-        match self.prepare(wish, now, caller) {
+    fn ask(
+        &self,
+        wish: Wish,
+        from: &Origin,
+        now: UnixMillis,
+        caller: impl FnOnce() -> Caller,
+    ) -> Option<Answer> {
+        match self.prepare(wish, from, now, caller) {
             Ok(Reached::Ready(entrant)) => {
                 self.hand_over(entrant);
                 None
@@ -91,11 +103,11 @@ impl Engine {
 
     /// Asks for many places at once; the answers come in the order of the wishes. Not atomic: each wish is decided by
     /// itself. One claim a slot, and one message to the ledger.
-    pub async fn register_batch(&self, wishes: Vec<Wish>) -> Vec<Answer> {
+    pub async fn register_batch(&self, wishes: Vec<Wish>, from: &Origin) -> Vec<Answer> {
         let (mut sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
         for (at, wish) in wishes.into_iter().enumerate() {
-            match self.prepare(wish, now, || sitting.seat(at)) {
+            match self.prepare(wish, from, now, || sitting.seat(at)) {
                 Ok(Reached::Ready(one)) => ready.push(one),
                 Ok(Reached::Waiting) => {}
                 Ok(Reached::Answer(granted)) => sitting.tell(at, Ok(granted)),
@@ -111,6 +123,7 @@ impl Engine {
     fn prepare(
         &self,
         wish: Wish,
+        from: &Origin,
         now: UnixMillis,
         caller: impl FnOnce() -> Caller,
     ) -> Result<Reached, Failure> {
@@ -132,6 +145,7 @@ impl Engine {
             None => Some(directory.why_unscheduled(entry, slot, now)),
         };
         if let (None, Some(gate)) = (&refusal, gate) {
+            self.admit(key, from)?;
             let (applicants, content) = self.identify(slot, wish.party);
             let ask = Ask {
                 registration: self.new_registration_id(now),
@@ -141,7 +155,7 @@ impl Engine {
                 applicants,
                 code_seed: Uuid::new_v4().as_u64_pair().0,
             };
-            return self.enter(gate, ask, (wish.durability, caller), now);
+            return self.enter((gate, from), ask, (wish.durability, caller), now);
         }
         if self.read.requests.knows(key) {
             let (_, content) = self.identify(slot, wish.party);
@@ -169,7 +183,7 @@ impl Engine {
     /// The places may be had: enters the request, and the applicants as asking.
     fn enter(
         &self,
-        gate: &Arc<SlotGate>,
+        (gate, from): (&Arc<SlotGate>, &Origin),
         ask: Ask,
         waiting: (Durability, impl FnOnce() -> Caller),
         now: UnixMillis,
@@ -186,7 +200,7 @@ impl Engine {
             Found::Vacant => {}
             found => return found.reached(),
         }
-        let asking = self.read.askings.begin(&ask.applicants);
+        let asking = self.read.askings.begin(&ask.applicants, from);
         Ok(Reached::Ready(Entrant { ask, pass: gate.enter_unseated(), asking, passed_at: now }))
     }
 
@@ -239,7 +253,8 @@ impl Engine {
 
     fn send_batch(&self, entrants: Vec<Entrant>) -> Result<(), Failure> {
         let crowd = Crowd::gather(entrants, &self.batched, BATCHED_ASKS_WAITING_MAX);
-        self.send(Order::RegisterBatch(crowd.map_err(|_| Failure::Overloaded)?, Instant::now()))
+        let crowd = crowd.map_err(|_| self.shed(Shed::QueueFull))?;
+        self.send(Order::RegisterBatch(crowd, Instant::now()))
     }
 
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.

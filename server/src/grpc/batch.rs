@@ -20,7 +20,7 @@ use super::{
     status::{refusal, status},
 };
 use crate::{
-    engine::{Answer, Directory, Failure, Wish},
+    engine::{Answer, Directory, Failure, Origin, Wish},
     limits::BATCH_ASKS_MAX,
 };
 
@@ -96,10 +96,17 @@ impl Batch {
     }
 
     /// Asks for all of it. The answers are a `kuota.v1.RegisterBatchResponse`, as it is sent on a stream.
-    pub(super) async fn answer(self, api: &Api, language: Language) -> Bytes {
+    pub(super) async fn answer(self, api: &Api, from: &Origin, language: Language) -> Bytes {
         let Self { wishes, lines } = self;
-        let mut answers = api.engine.register_batch(wishes).await.into_iter();
-        let speaker = Speaker { directory: api.engine.directory(), language, now: api.engine.now() };
+        let answers = api.engine.register_batch(wishes, from).await;
+        // They come back together: each is told the same.
+        let shed = answers.iter().find_map(|answer| match answer {
+            Err(failure @ Failure::Overloaded(_)) => Some(detailed(&status(failure.clone(), language))),
+            Ok(_) | Err(_) => None,
+        });
+        let mut answers = answers.into_iter();
+        let directory = api.engine.directory();
+        let speaker = Speaker { directory, language, now: api.engine.now(), shed: shed.unwrap_or_default() };
         let room = lines.len() * ITEM_BYTES_USUAL;
         framed(room, |out| {
             for line in &lines {
@@ -115,6 +122,8 @@ struct Speaker {
     directory: Arc<Directory>,
     language: Language,
     now: UnixMillis,
+    /// What items are told that are shed.
+    shed: tonic_types::pb::Status,
 }
 
 impl Speaker {
@@ -140,6 +149,7 @@ impl Speaker {
                 let key = RequestKey { caller: ANONYMOUS, id };
                 message::encode(3, &refusal(&why, self.now, Some(key), self.language), out);
             }
+            Err(Failure::Overloaded(_)) => message::encode(4, &self.shed, out),
             Err(failure) => error(&status(failure, self.language), out),
         }
     }
@@ -147,8 +157,13 @@ impl Speaker {
 
 /// Writes the status a single call would have failed with.
 fn error(status: &Status, out: &mut Vec<u8>) {
+    message::encode(4, &detailed(status), out);
+}
+
+/// A status as items have it.
+fn detailed(status: &Status) -> tonic_types::pb::Status {
     // Ours all carry google.rpc.Status in their details.
     let detailed = tonic_types::pb::Status::decode(status.details()).unwrap_or_default();
     let (code, message) = (status.code().into(), status.message().to_owned());
-    message::encode(4, &tonic_types::pb::Status { code, message, details: detailed.details }, out);
+    tonic_types::pb::Status { code, message, details: detailed.details }
 }

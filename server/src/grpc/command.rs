@@ -26,7 +26,7 @@ use super::{
     status::status,
 };
 use crate::{
-    engine::{Directory, Failure, Operated, OperatorView},
+    engine::{Directory, Failure, Operated, OperatorView, Pushback},
     limits::CHANGES_SHOWN_MAX,
 };
 
@@ -136,7 +136,7 @@ impl Api {
     /// A seat for somebody whose write takes long to read.
     pub(super) fn take_writer(&self, language: Language) -> Result<OwnedSemaphorePermit, Status> {
         let seat = self.writers.clone().try_acquire_owned();
-        seat.map_err(|_| status(Failure::Overloaded, language))
+        seat.map_err(|_| status(Failure::Overloaded(Pushback::default()), language))
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     accept::Connection,
+    engine::Origin,
     limits::BATCH_BYTES_MAX,
     telemetry::{CallSheet, Method, Metrics},
 };
@@ -54,6 +55,8 @@ struct Clerk<'a> {
     desk: &'a Inner,
     sheet: Arc<CallSheet>,
     waiting: Waiting,
+    /// Says how many of its asks wait.
+    origin: Origin,
 }
 
 /// How paths of health checks begin.
@@ -78,16 +81,17 @@ impl Desk {
     /// Serves a connection until it ends; once `closing` says so, until its calls are answered.
     pub async fn serve(self, connection: Connection, closing: watch::Receiver<bool>) {
         let (sheet, waiting) = (self.0.metrics.call_sheet(), Waiting::default());
-        let mut clerk = Clerk { desk: &self.0, sheet, waiting };
+        let mut clerk = Clerk { desk: &self.0, sheet, waiting, origin: Origin::default() };
         connection::serve(connection, &mut clerk, closing).await;
     }
 }
 
 impl Inner {
-    fn answer(&self, request: Request<Inbound>) -> Answer {
+    fn answer(&self, mut request: Request<Inbound>, from: &Origin) -> Answer {
         let path = request.uri().path().strip_prefix('/').and_then(|path| path.strip_prefix(SERVICE_NAME));
         match &self.registration {
             Some(registration) if path.is_some_and(|method| method.starts_with('/')) => {
+                request.extensions_mut().insert(from.clone());
                 registration.generated.clone().call(request)
             }
             _ => Box::pin(self.others.clone().call(request)),
@@ -97,14 +101,14 @@ impl Inner {
 
 impl Registration {
     /// `RegisterBatch` without the detour through generated code, which has the word where something is odd.
-    fn batch(&self, head: Parts, stream: RecvStream) -> Answer {
+    fn batch(&self, mut head: Parts, stream: RecvStream, from: Origin) -> Answer {
         let (api, mut generated) = (self.api.clone(), self.generated.clone());
         Box::pin(async move {
             let inbound = match Inbound::gather(stream, BATCH_BYTES_MAX).await {
                 Gathered::Message(body, stream) => match Batch::read(&body[PREFIX_BYTES..]) {
                     Some(Ok(batch)) => {
                         drop(body);
-                        let answer = batch.answer(&api, Language::of_headers(&head.headers)).await;
+                        let answer = batch.answer(&api, &from, Language::of_headers(&head.headers)).await;
                         return Ok(Sealed::response(answer));
                     }
                     Some(Err(status)) => return Ok(status.into_http()),
@@ -112,6 +116,7 @@ impl Registration {
                 },
                 Gathered::Other(inbound) => inbound,
             };
+            head.extensions.insert(from);
             generated.call(Request::from_parts(head, inbound)).await
         })
     }
@@ -134,14 +139,14 @@ impl Begin for Clerk<'_> {
         let patience = deadline::passes(deadline::of(&head.headers));
         let (call, body) = match (&self.desk.registration, method, call) {
             (Some(registration), Some(Method::REGISTER_BATCH), call) if !is_encoded(&head.headers) => {
-                let answer = registration.batch(head, stream);
+                let answer = registration.batch(head, stream, self.origin.clone());
                 return Some(Box::pin(carry(answer, respond, call, patience)));
             }
             (Some(registration), Some(Method::REGISTER), Some(call)) => {
                 match quick::read(&head.headers, stream, cx) {
                     Read::Whole(ask) => {
-                        let waiting = &mut self.waiting;
-                        registration.quick.register(ask, &head.headers, (respond, call), waiting);
+                        let (from, waiting) = (&self.origin, &mut self.waiting);
+                        registration.quick.register((ask, from), &head.headers, (respond, call), waiting);
                         return None;
                     }
                     Read::Other(body) => (Some(call), body),
@@ -149,7 +154,7 @@ impl Begin for Clerk<'_> {
             }
             (_, _, call) => (call, Inbound::new(None, stream)),
         };
-        let answer = self.desk.answer(Request::from_parts(head, body));
+        let answer = self.desk.answer(Request::from_parts(head, body), &self.origin);
         Some(Box::pin(carry(answer, respond, call, patience)))
     }
 

@@ -13,6 +13,9 @@ pub(super) enum Language {
 }
 
 impl Language {
+    /// Every one.
+    pub(super) const ALL: [Self; 2] = [Self::English, Self::Indonesian];
+
     /// The best of those a call names in `accept-language` (RFC 9110, section 12.5.4).
     pub(super) fn of(metadata: &MetadataMap) -> Self {
         Self::of_headers(metadata.as_ref())

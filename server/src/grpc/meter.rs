@@ -10,6 +10,7 @@ use crate::telemetry::{CallKind, CallSheet, Method};
 pub(super) const OK: usize = 0;
 const CANCELLED: usize = 1;
 pub(super) const UNKNOWN: usize = 2;
+pub(super) const UNAVAILABLE: usize = 14;
 
 /// The status, where a head or trailers tell it.
 pub(super) fn code(headers: &HeaderMap) -> Option<usize> {

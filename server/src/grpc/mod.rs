@@ -17,6 +17,7 @@ mod language;
 mod meter;
 mod office;
 mod outbound;
+mod overloaded;
 mod paging;
 mod quick;
 mod registration;

@@ -20,14 +20,15 @@ use super::{
     encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, nested, registration},
     inbound::Inbound,
     language::Language,
-    meter::{Call, OK},
+    meter::{Call, OK, UNAVAILABLE},
     outbound::{head, trailers},
+    overloaded::Overloaded,
     registration::ANONYMOUS,
     status::refusal,
     waiting::{Held, Waiting},
 };
 use crate::{
-    engine::{Answer, Failure, Wish},
+    engine::{Answer, Failure, Origin, Wish},
     limits::ASK_BYTES_AT_ONCE_MAX,
 };
 
@@ -73,6 +74,7 @@ pub(super) struct Quick {
     api: Api,
     /// What most are told on a Friday, encoded but for the time: in English and in Indonesian.
     sold_out: [Bytes; 2],
+    overloaded: Overloaded,
 }
 
 impl Quick {
@@ -82,15 +84,15 @@ impl Quick {
             let outcome = Some(register_response::Outcome::Refusal(refusal));
             v1::RegisterResponse { outcome, server_time: None }.encode_to_vec().into()
         });
-        Self { api, sold_out }
+        Self { api, sold_out, overloaded: Overloaded::new() }
     }
 
     /// Answers an ask, or has it wait.
     pub(super) fn register(
         &self,
-        wish: Result<Wish, Status>,
+        (wish, from): (Result<Wish, Status>, &Origin),
         headers: &HeaderMap,
-        (respond, call): (SendResponse<Bytes>, Call),
+        (mut respond, call): (SendResponse<Bytes>, Call),
         waiting: &mut Waiting,
     ) {
         let wish = match wish {
@@ -100,8 +102,14 @@ impl Quick {
         let language = Language::of_headers(headers);
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let now = self.api.engine.now();
-        let answer = match self.api.engine.begin(wish, now, waiting.next()) {
+        let answer = match self.api.engine.begin(wish, from, now, waiting.next()) {
             Some(Err(Failure::Refused(Refusal::SoldOut))) => Ok(self.sold_out(language, now)),
+            Some(Err(Failure::Overloaded(pushback))) => {
+                call.end(UNAVAILABLE);
+                // An error is a caller that went away.
+                let _ = respond.send_response(self.overloaded.head(pushback, language), true);
+                return;
+            }
             Some(answer) => self.response(answer, key, (language, now)),
             None => {
                 let timeout = deadline::of(headers);

@@ -19,7 +19,7 @@ use super::{
     language::Language,
     status::{refusal, status},
 };
-use crate::engine::{Answer, Failure, Granted};
+use crate::engine::{Answer, Failure, Granted, Origin};
 
 /// Until there is authentication, every caller is the same one.
 pub(super) const ANONYMOUS: CallerNumber = CallerNumber(0);
@@ -76,12 +76,13 @@ impl RegistrationService for Api {
         request: Request<v1::RegisterRequest>,
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         let language = Language::of(request.metadata());
+        let from = origin(&request);
         let mut request = request.into_inner();
         let wish = convert::wish(&Ask::of(&request), ANONYMOUS);
         convert::wipe(std::slice::from_mut(&mut request));
         let wish = wish?;
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
-        let answer = self.engine.register(wish).await;
+        let answer = self.engine.register(wish, &from).await;
         Ok(Response::new(self.register_response(answer, key, language, self.engine.now())?))
     }
 
@@ -90,10 +91,11 @@ impl RegistrationService for Api {
         request: Request<v1::RegisterBatchRequest>,
     ) -> Result<Response<v1::RegisterBatchResponse>, Status> {
         let language = Language::of(request.metadata());
+        let from = origin(&request);
         let mut requests = request.into_inner().requests;
         let batch = Batch::of(&requests);
         convert::wipe(&mut requests);
-        let answer = batch?.answer(self, language).await;
+        let answer = batch?.answer(self, &from, language).await;
         // Ours, and just written.
         let message = v1::RegisterBatchResponse::decode(&answer[PREFIX_BYTES..]);
         Ok(Response::new(message.map_err(|_| status(Failure::Internal, language))?))
@@ -126,4 +128,9 @@ impl RegistrationService for Api {
         let server_time = self.server_time();
         Ok(Response::new(v1::CancelResponse { outcome: Some(outcome), server_time }))
     }
+}
+
+/// The connection a call came on.
+fn origin<T>(request: &Request<T>) -> Origin {
+    request.extensions().get::<Origin>().cloned().unwrap_or_default()
 }

@@ -15,8 +15,6 @@ use crate::{
 
 /// Domain of every ErrorInfo.
 const DOMAIN: &str = "kuota.v1";
-/// When to come back while the ledger has too much to do.
-const OVERLOAD_RETRY: Duration = Duration::from_millis(250);
 /// When to come back while the log has no space, or the server restarts.
 const RECOVERY_RETRY: Duration = Duration::from_secs(2);
 
@@ -76,8 +74,8 @@ fn anatomy(failure: Failure) -> Anatomy {
             let message = "this request_id stands for other content; use a new UUID for a new intent".into();
             with_info(Code::FailedPrecondition, "REQUEST_ID_REUSED", message, HashMap::new())
         }
-        Failure::Overloaded => {
-            unavailable("OVERLOADED", "too many calls wait; nothing was decided", OVERLOAD_RETRY)
+        Failure::Overloaded(pushback) => {
+            unavailable("OVERLOADED", "too many calls wait; nothing was decided", pushback.wait())
         }
         Failure::LogFull => {
             unavailable("LOG_FULL", "the server's storage is full; nothing was written", RECOVERY_RETRY)

@@ -74,7 +74,7 @@ pub(super) fn failure_in_indonesian(failure: &Failure) -> String {
         Failure::OfficeNotFound(office) => format!("Kantor `{office}` tidak ada."),
         Failure::RegistrationNotFound => "Pendaftaran tidak ditemukan.".into(),
         Failure::RequestReused => "request_id ini sudah dipakai untuk isi yang lain.".into(),
-        Failure::Overloaded => {
+        Failure::Overloaded(_) => {
             "Terlalu banyak permintaan; belum ada yang diputuskan. Silakan coba lagi.".into()
         }
         Failure::LogFull => "Penyimpanan server penuh; belum ada yang ditulis. Silakan coba lagi.".into(),

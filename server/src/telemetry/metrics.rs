@@ -22,6 +22,7 @@ use crate::limits::CALL_SHEETS;
 const GRANTS: &str = "kuota_grants_total";
 const CANCELLATIONS: &str = "kuota_cancellations_total";
 const REFUSALS: &str = "kuota_refusals_total";
+const SHED: &str = "kuota_shed_total";
 const PLACES_FREE: &str = "kuota_places_free";
 const PERMITS_OUT: &str = "kuota_permits_out";
 const STANDBYS: &str = "kuota_standbys";
@@ -35,6 +36,8 @@ const QUEUE_WAIT: &str = "kuota_ledger_wait_seconds";
 const ROUND_COMMANDS: &str = "kuota_ledger_round_commands";
 const BATCH_EVENTS: &str = "kuota_batch_events";
 const COMMIT: &str = "kuota_commit_seconds";
+const OVERLOAD_WAIT: &str = "kuota_overload_wait_seconds";
+const OVERLOAD_LIMIT: &str = "kuota_overload_limit";
 const LOG_BYTES: &str = "kuota_log_bytes";
 const LOG_WRITABLE: &str = "kuota_log_writable";
 const REPLAY: &str = "kuota_replay_seconds";
@@ -42,10 +45,11 @@ const CLOCK_DRIFT: &str = "kuota_clock_drift_seconds";
 const NEXT_OPENING: &str = "kuota_next_opening_seconds";
 const BUILD: &str = "kuota_build_info";
 
-const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
+const DESCRIPTIONS: [(&str, Unit, &str); 25] = [
     (GRANTS, Unit::Count, "Registrations granted, by lane"),
     (CANCELLATIONS, Unit::Count, "Registrations cancelled, by lane"),
     (REFUSALS, Unit::Count, "Refusals, by reason"),
+    (SHED, Unit::Count, "Asks told OVERLOADED, by why"),
     (PLACES_FREE, Unit::Count, "Places free on open service days, by office and lane"),
     (PERMITS_OUT, Unit::Count, "Permits held by asks on their way to the ledger"),
     (STANDBYS, Unit::Count, "Asks that wait for the ledger without a permit"),
@@ -59,6 +63,12 @@ const DESCRIPTIONS: [(&str, Unit, &str); 22] = [
     (ROUND_COMMANDS, Unit::Count, "Commands decided in one go"),
     (BATCH_EVENTS, Unit::Count, "Events committed together"),
     (COMMIT, Unit::Seconds, "Time to encode, append and sync one batch"),
+    (
+        OVERLOAD_WAIT,
+        Unit::Seconds,
+        "Least time that the first in line waited for the log, of 0.1 s; above 0.05 asks are shed",
+    ),
+    (OVERLOAD_LIMIT, Unit::Count, "Asks that may wait while the server is overloaded; +Inf while it is not"),
     (LOG_BYTES, Unit::Bytes, "Size of the log"),
     (LOG_WRITABLE, Unit::Count, "1 while the log takes batches, 0 while it is full or failed"),
     (REPLAY, Unit::Seconds, "Time the log took to replay at the start"),
@@ -86,6 +96,9 @@ struct Stored {
     grants: [Counter; Lane::ALL.len()],
     cancellations: [Counter; Lane::ALL.len()],
     refusals: [Counter; Refusal::REASONS.len()],
+    shed: [Counter; Shed::ALL.len()],
+    overload_wait: Gauge,
+    overload_limit: Gauge,
     queue_depth: Gauge,
     queue_wait: Histogram,
     round_commands: Histogram,
@@ -94,6 +107,31 @@ struct Stored {
     log_bytes: Gauge,
     log_writable: Gauge,
     replay: Gauge,
+}
+
+/// Why an ask was told to come back later.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shed {
+    /// As many wait as the log takes in time.
+    QueueWait,
+    /// As many of its connection wait as there is room for others.
+    Connection,
+    /// The queue has no room at all.
+    QueueFull,
+}
+
+impl Shed {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::QueueWait, Self::Connection, Self::QueueFull];
+
+    /// Its label.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::QueueWait => "queue_wait",
+            Self::Connection => "connection",
+            Self::QueueFull => "queue_full",
+        }
+    }
 }
 
 /// What is measured when somebody looks.
@@ -155,6 +193,9 @@ impl Metrics {
             grants: Lane::ALL.map(|lane| counter!(GRANTS, "lane" => lane.name())),
             cancellations: Lane::ALL.map(|lane| counter!(CANCELLATIONS, "lane" => lane.name())),
             refusals: Refusal::REASONS.map(|reason| counter!(REFUSALS, "reason" => reason)),
+            shed: Shed::ALL.map(|why| counter!(SHED, "why" => why.name())),
+            overload_wait: gauge!(OVERLOAD_WAIT),
+            overload_limit: gauge!(OVERLOAD_LIMIT),
             queue_depth: gauge!(QUEUE_DEPTH),
             queue_wait: histogram!(QUEUE_WAIT),
             round_commands: histogram!(ROUND_COMMANDS),
@@ -168,6 +209,7 @@ impl Metrics {
         let metrics =
             Self { recorder, handle, stored, calls: Calls::new(CALL_SHEETS), places_free: Mutex::default() };
         metrics.log_writable(true);
+        metrics.congested(Duration::ZERO, None);
         metrics
     }
 
@@ -183,6 +225,17 @@ impl Metrics {
     /// A caller was told no.
     pub fn refused(&self, refusal: &Refusal) {
         self.stored.refusals[refusal.index()].increment(1);
+    }
+
+    /// An ask was told to come back later.
+    pub fn shed(&self, why: Shed) {
+        self.stored.shed[why as usize].increment(1);
+    }
+
+    /// Asks wait that long for the log, and so many may; `None`: as many as there is room for.
+    pub fn congested(&self, wait: Duration, limit: Option<usize>) {
+        self.stored.overload_wait.set(wait.as_secs_f64());
+        self.stored.overload_limit.set(limit.map_or(f64::INFINITY, float));
     }
 
     /// So many asks waited that long for the ledger.

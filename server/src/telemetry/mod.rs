@@ -7,5 +7,5 @@ mod metrics;
 pub use self::{
     calls::{CallKind, CallSheet, Method},
     logging::subscriber,
-    metrics::{Gauges, Metrics},
+    metrics::{Gauges, Metrics, Shed},
 };
