@@ -6,6 +6,8 @@ pub(crate) mod held_log;
 pub(crate) mod operator;
 pub(crate) mod people;
 pub(crate) mod process;
+pub(crate) mod slow_log;
+pub(crate) mod watchman;
 
 use std::sync::Arc;
 

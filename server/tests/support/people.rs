@@ -15,8 +15,9 @@ pub(crate) async fn single_minded(address: &str) -> Client {
 
 /// The NIK of somebody: the same for the same number.
 pub(crate) fn nik(number: u32) -> String {
-    assert!(number < 9_999 * 28);
-    format!("617101{:02}0187{:04}", number / 9_999 + 1, number % 9_999 + 1)
+    let (date, serial) = (number / 9_999, number % 9_999 + 1);
+    assert!(date < 28 * 12);
+    format!("617101{:02}{:02}87{serial:04}", date % 28 + 1, date / 28 + 1)
 }
 
 /// Somebody's wish for Monday in Pontianak.
