@@ -163,8 +163,9 @@ fn what_would_be_no_whole_copy_is_refused_and_leaves_nothing() {
     let damaged = spoiled("damaged", &|copy| {
         let log = copy.join("log.sqlite");
         let mut bytes = fs::read(&log).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle..middle + 64].fill(0x55);
+        let name = support::OFFICE.as_bytes();
+        let stands = bytes.windows(name.len()).position(|text| text == name).unwrap();
+        bytes[stands] = b'K';
         fs::write(log, bytes).unwrap();
     });
     let text = spoiled("text", &|copy| fs::write(copy.join("log.sqlite"), "no log at all").unwrap());

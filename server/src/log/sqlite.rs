@@ -12,8 +12,10 @@ const APPLICATION_ID: i32 = 0x4B75_6F74;
 const SCHEMA_VERSION: i32 = 1;
 /// Versions before it can corrupt a database when the WAL is reset: <https://sqlite.org/wal.html#walresetbug>.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// Pages of 4 KiB in the WAL before they are moved to the file.
-const CHECKPOINT_PAGES: u32 = 4_096;
+/// Bytes of a page: a batch of a hundred grants takes few, each a frame of the WAL.
+const PAGE_BYTES: u32 = 16_384;
+/// Pages in the WAL before they are moved to the file.
+const CHECKPOINT_PAGES: u32 = 1_024;
 const BUSY_TIMEOUT_MS: u32 = 5_000;
 
 const SCHEMA: &str = "
@@ -78,7 +80,11 @@ impl SqliteLog {
             empty_wal(&connection).map_err(|error| unreadable(&error))?;
         }
         if let Some(bytes) = options.size_max_bytes {
-            let pages = i64::try_from(bytes / 4_096).unwrap_or(i64::MAX).max(1);
+            // A log keeps the pages it was made with.
+            let page_bytes: u32 = connection
+                .pragma_query_value(None, "page_size", |row| row.get(0))
+                .map_err(|error| unreadable(&error))?;
+            let pages = i64::try_from(bytes / u64::from(page_bytes.max(1))).unwrap_or(i64::MAX).max(1);
             connection.pragma_update(None, "max_page_count", pages).map_err(|error| unreadable(&error))?;
         }
         Ok((Self { connection, path: path.to_owned() }, report))
@@ -275,7 +281,7 @@ fn empty_wal(connection: &Connection) -> rusqlite::Result<()> {
 /// Sets the connection up, and makes the table in an empty file; says whether it did.
 fn prepare(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
-    connection.pragma_update(None, "page_size", 4_096)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;

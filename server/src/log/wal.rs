@@ -13,7 +13,8 @@ use std::{
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
-const PAGE_BYTES_DEFAULT: usize = 4_096;
+/// The smallest page a log of ours was made with.
+const PAGE_BYTES_MIN: usize = 4_096;
 const MAGIC: u32 = 0x377F_0682;
 /// Generations of a WAL whose frames may still lie behind the current ones.
 const GENERATIONS_BACK_MAX: u32 = 1 << 16;
@@ -85,7 +86,7 @@ fn inspect_wal(file: &mut impl Read) -> io::Result<WalReport> {
     let mut sum = checksum((0, 0), &header[..24], big_endian);
     if word(&header, 0) & !1 != MAGIC || sum != (word(&header, 24), word(&header, 28)) {
         // A header is synced before its first frame: no crash leaves one without the other.
-        report.header_is_damaged = read_whole(file, &mut vec![0; FRAME_HEADER_BYTES + PAGE_BYTES_DEFAULT])?;
+        report.header_is_damaged = read_whole(file, &mut vec![0; FRAME_HEADER_BYTES + PAGE_BYTES_MIN])?;
         return Ok(report);
     }
     let salts = (word(&header, 16), word(&header, 20));
