@@ -74,7 +74,7 @@ fn claims(criterion: &mut Criterion) {
         };
         for shards in [1, 2, 8] {
             let gate = gate(shards);
-            bench(&format!("gate, {shards} shards"), &|hint| drop(black_box(gate.enter(1, hint))));
+            bench(&format!("gate, {shards} shards"), &|hint| drop(black_box(gate.way(hint).enter(1))));
         }
         let free = AtomicU32::new(PLACES);
         bench("one atomic", &|_| take_one(&free));

@@ -38,6 +38,18 @@ pub struct Figures {
 /// The shared part of a slot: read by every call, written by the ledger's thread at publication.
 #[derive(Debug)]
 pub struct SlotGate {
+    counts: Arc<Counts>,
+    /// As many as there are shards.
+    ways: Box<[Arc<Way>]>,
+}
+
+/// A way into a gate, by way of one of its shards. Passes hold their way, not the gate: what callers share otherwise is the
+/// count of those who hold it.
+#[derive(Debug)]
+pub struct Way(CachePadded<(Arc<Counts>, usize)>);
+
+#[derive(Debug)]
+struct Counts {
     /// `free`, and the flags above it. Read by every refused call and written only when places change.
     word: AtomicU64,
     capacity: AtomicU32,
@@ -60,16 +72,21 @@ impl SlotGate {
     /// A gate with these figures, its free places as permits, and the keeper that settles it.
     #[must_use]
     pub fn new(figures: Figures, shards: usize) -> (Arc<Self>, Keeper) {
-        let shards = (0..shards.max(1)).map(|_| CachePadded::new(AtomicU32::new(0))).collect();
-        let gate = Arc::new(Self {
-            word: AtomicU64::new(0),
-            capacity: AtomicU32::new(0),
-            open_at_ms: AtomicI64::new(0),
-            close_at_ms: AtomicI64::new(0),
-            shards,
-            standbys: CachePadded::new(AtomicU32::new(0)),
-            debt: AtomicU32::new(0),
-        });
+        let shards: Box<[_]> = (0..shards.max(1)).map(|_| CachePadded::new(AtomicU32::new(0))).collect();
+        let (indices, counts) = (
+            0..shards.len(),
+            Arc::new(Counts {
+                word: AtomicU64::new(0),
+                capacity: AtomicU32::new(0),
+                open_at_ms: AtomicI64::new(0),
+                close_at_ms: AtomicI64::new(0),
+                shards,
+                standbys: CachePadded::new(AtomicU32::new(0)),
+                debt: AtomicU32::new(0),
+            }),
+        );
+        let ways = indices.map(|index| Arc::new(Way(CachePadded::new((counts.clone(), index))))).collect();
+        let gate = Arc::new(Self { counts, ways });
         let mut keeper = Keeper { gate: gate.clone(), free: 0, debt: 0 };
         keeper.publish(figures, 0);
         (gate, keeper)
@@ -80,21 +97,51 @@ impl SlotGate {
     pub fn figures(&self) -> Figures {
         // Acquire: pairs with the Release in `Keeper::publish`, so that the times and whatever was published before
         // the word (registrations, request map) are seen with it.
-        let word = self.word.load(Ordering::Acquire);
+        let counts = &*self.counts;
+        let word = counts.word.load(Ordering::Acquire);
         Figures {
-            capacity: self.capacity.load(Ordering::Relaxed),
+            capacity: counts.capacity.load(Ordering::Relaxed),
             free: free_of(word),
             paused: word & PAUSED != 0,
-            open_at: UnixMillis(self.open_at_ms.load(Ordering::Relaxed)),
-            close_at: UnixMillis(self.close_at_ms.load(Ordering::Relaxed)),
+            open_at: UnixMillis(counts.open_at_ms.load(Ordering::Relaxed)),
+            close_at: UnixMillis(counts.close_at_ms.load(Ordering::Relaxed)),
         }
     }
 
-    /// Lets an ask for `places` in. `hint` spreads callers over shards.
+    /// A way in. `hint` spreads callers over shards.
     #[must_use]
-    pub fn enter(self: &Arc<Self>, places: u32, hint: usize) -> Option<Pass> {
-        if self.claim(places, hint) {
-            return Some(Pass { gate: self.clone(), held: Held::Permits(places) });
+    pub fn way(&self, hint: usize) -> &Arc<Way> {
+        &self.ways[hint % self.ways.len()]
+    }
+
+    /// Permits in the shards: a sum over moving parts, exact only at rest.
+    #[must_use]
+    pub fn permits_in(&self) -> u32 {
+        self.counts.shards.iter().map(|shard| shard.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Permits held by asks: exact only at rest, like [`SlotGate::permits_in`].
+    #[must_use]
+    pub fn permits_out(&self) -> u32 {
+        let (word, debt) = (&self.counts.word, &self.counts.debt);
+        let circulating = free_of(word.load(Ordering::Relaxed)) + debt.load(Ordering::Relaxed);
+        circulating.saturating_sub(self.permits_in())
+    }
+
+    /// Asks that wait without permits.
+    #[must_use]
+    pub fn standbys(&self) -> u32 {
+        self.counts.standbys.load(Ordering::Relaxed)
+    }
+}
+
+impl Way {
+    /// Lets an ask for `places` in.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, places: u32) -> Option<Pass> {
+        let (counts, shard) = &*self.0;
+        if counts.claim(places, *shard) {
+            return Some(self.pass(Held::Permits(places)));
         }
         self.enter_standby()
     }
@@ -102,55 +149,40 @@ impl SlotGate {
     /// Claims for several asks at once: `places` permits, or as many as there are. What is not [`Pass::split`] off goes
     /// back when the pass is dropped.
     #[must_use]
-    pub fn enter_many(self: &Arc<Self>, places: u32, hint: usize) -> Pass {
-        Pass { gate: self.clone(), held: Held::Permits(self.take_up_to(places, hint)) }
+    pub fn enter_many(self: &Arc<Self>, places: u32) -> Pass {
+        let (counts, shard) = &*self.0;
+        self.pass(Held::Permits(counts.take_up_to(places, *shard)))
     }
 
     /// Lets an ask in without permit or seat: whoever calls this bounds how many there are.
     #[must_use]
     pub fn enter_unseated(self: &Arc<Self>) -> Pass {
-        Pass { gate: self.clone(), held: Held::Nothing }
+        self.pass(Held::Nothing)
     }
 
     /// Lets an ask in to wait without permits, unless too many do already.
     #[must_use]
     pub fn enter_standby(self: &Arc<Self>) -> Option<Pass> {
         // Relaxed: the count bounds a queue and orders nothing else.
-        let mut waiting = self.standbys.load(Ordering::Relaxed);
+        let standbys = &self.0.0.standbys;
+        let mut waiting = standbys.load(Ordering::Relaxed);
         while waiting < STANDBYS_PER_SLOT_MAX {
-            let taken = self.standbys.compare_exchange_weak(
-                waiting,
-                waiting + 1,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let taken =
+                standbys.compare_exchange_weak(waiting, waiting + 1, Ordering::Relaxed, Ordering::Relaxed);
             match taken {
-                Ok(_) => return Some(Pass { gate: self.clone(), held: Held::Seat }),
+                Ok(_) => return Some(self.pass(Held::Seat)),
                 Err(current) => waiting = current,
             }
         }
         None
     }
 
-    /// Permits in the shards: a sum over moving parts, exact only at rest.
-    #[must_use]
-    pub fn permits_in(&self) -> u32 {
-        self.shards.iter().map(|shard| shard.load(Ordering::Relaxed)).sum()
+    fn pass(self: &Arc<Self>, held: Held) -> Pass {
+        Pass { way: self.clone(), held }
     }
+}
 
-    /// Permits held by asks: exact only at rest, like [`SlotGate::permits_in`].
-    #[must_use]
-    pub fn permits_out(&self) -> u32 {
-        let circulating = free_of(self.word.load(Ordering::Relaxed)) + self.debt.load(Ordering::Relaxed);
-        circulating.saturating_sub(self.permits_in())
-    }
-
-    /// Asks that wait without permits.
-    #[must_use]
-    pub fn standbys(&self) -> u32 {
-        self.standbys.load(Ordering::Relaxed)
-    }
-
+impl Counts {
     /// Takes exactly `places` permits, from several shards if need be, or none.
     fn claim(&self, places: u32, hint: usize) -> bool {
         let taken = self.take_up_to(places, hint);
@@ -236,7 +268,7 @@ enum Held {
 /// An ask's way to the ledger: permits, or a standby's seat. Dropped, it gives back what it holds.
 #[derive(Debug)]
 pub struct Pass {
-    gate: Arc<SlotGate>,
+    way: Arc<Way>,
     held: Held,
 }
 
@@ -259,16 +291,16 @@ impl Pass {
         match &mut self.held {
             Held::Permits(held) if *held >= places => {
                 *held -= places;
-                Some(Self { gate: self.gate.clone(), held: Held::Permits(places) })
+                Some(self.way.pass(Held::Permits(places)))
             }
             Held::Permits(_) | Held::Seat | Held::Nothing => None,
         }
     }
 
-    /// The gate it leads through.
+    /// The way it came.
     #[must_use]
-    pub const fn gate(&self) -> &Arc<SlotGate> {
-        &self.gate
+    pub const fn way(&self) -> &Arc<Way> {
+        &self.way
     }
 
     /// Whether it waits without permits.
@@ -280,10 +312,11 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        let (counts, shard) = &*self.way.0;
         match self.held {
-            Held::Permits(permits) => self.gate.give(permits, 0),
+            Held::Permits(permits) => counts.give(permits, *shard),
             Held::Seat => {
-                self.gate.standbys.fetch_sub(1, Ordering::Relaxed);
+                counts.standbys.fetch_sub(1, Ordering::Relaxed);
             }
             Held::Nothing => {}
         }
@@ -303,7 +336,7 @@ pub struct Keeper {
 impl Keeper {
     /// Publishes committed figures after a batch whose grants spent `spent` permits of this slot.
     pub fn publish(&mut self, figures: Figures, spent: u32) {
-        let gate = &self.gate;
+        let gate = &self.gate.counts;
         gate.capacity.store(figures.capacity, Ordering::Relaxed);
         gate.open_at_ms.store(figures.open_at.0, Ordering::Relaxed);
         gate.close_at_ms.store(figures.close_at.0, Ordering::Relaxed);
@@ -326,9 +359,9 @@ impl Keeper {
     /// Takes permits that came home against the debt; says whether it is paid.
     pub fn settle(&mut self) -> bool {
         if self.debt > 0 {
-            self.debt -= self.gate.take_up_to(self.debt, 0);
+            self.debt -= self.gate.counts.take_up_to(self.debt, 0);
         }
-        self.gate.debt.store(self.debt, Ordering::Relaxed);
+        self.gate.counts.debt.store(self.debt, Ordering::Relaxed);
         self.debt == 0
     }
 
@@ -373,9 +406,9 @@ mod tests {
     #[test]
     fn a_party_is_collected_across_shards_or_waits() {
         let (gate, _keeper) = SlotGate::new(figures(8), 8);
-        let party = gate.enter(5, 3).unwrap();
+        let party = gate.way(3).enter(5).unwrap();
         assert!(!party.is_standby());
-        let waiting = gate.enter(4, 0).unwrap();
+        let waiting = gate.way(0).enter(4).unwrap();
         assert!(waiting.is_standby(), "three permits are left, and none is lost to the failed claim");
         assert_eq!((gate.permits_in(), gate.standbys()), (3, 1));
         drop((party, waiting));
@@ -385,8 +418,8 @@ mod tests {
     #[test]
     fn standbys_are_bounded() {
         let (gate, _keeper) = SlotGate::new(figures(0), 1);
-        let waiting: Vec<_> = (0..STANDBYS_PER_SLOT_MAX).map(|_| gate.enter(1, 0).unwrap()).collect();
-        assert!(gate.enter(1, 0).is_none());
+        let waiting: Vec<_> = (0..STANDBYS_PER_SLOT_MAX).map(|_| gate.way(0).enter(1).unwrap()).collect();
+        assert!(gate.way(0).enter(1).is_none());
         drop(waiting);
         assert_eq!(gate.standbys(), 0);
     }
@@ -394,8 +427,8 @@ mod tests {
     #[test]
     fn what_a_standby_got_is_settled_against_permits_that_come_home() {
         let (gate, mut keeper) = SlotGate::new(figures(2), 8);
-        let slow = gate.enter(2, 0).unwrap();
-        let standby = gate.enter(1, 0).unwrap();
+        let slow = gate.way(0).enter(2).unwrap();
+        let standby = gate.way(0).enter(1).unwrap();
         assert_eq!(standby.spend(), 0);
         keeper.publish(figures(1), 0);
         assert_eq!((keeper.debt(), gate.permits_in()), (1, 0));
@@ -407,10 +440,10 @@ mod tests {
     #[test]
     fn one_claim_serves_a_batch_and_what_is_left_goes_back() {
         let (gate, mut keeper) = SlotGate::new(figures(5), 8);
-        let mut pool = gate.enter_many(9, 3);
+        let mut pool = gate.way(3).enter_many(9);
         let (pair, single) = (pool.split(2).unwrap(), pool.split(1).unwrap());
         assert!(pool.split(3).is_none(), "two are left");
-        assert_eq!(gate.enter_unseated().spend(), 0);
+        assert_eq!(gate.way(0).enter_unseated().spend(), 0);
         drop((pool, pair));
         assert_eq!(single.spend(), 1);
         keeper.publish(figures(4), 1);
@@ -420,7 +453,7 @@ mod tests {
     #[test]
     fn capacity_can_fall_below_what_is_out_and_rise_again() {
         let (gate, mut keeper) = SlotGate::new(figures(6), 8);
-        let held = gate.enter(4, 0).unwrap();
+        let held = gate.way(0).enter(4).unwrap();
         keeper.publish(figures(1), 0);
         assert_eq!((gate.permits_in(), keeper.debt()), (0, 3));
         keeper.publish(figures(5), 0);

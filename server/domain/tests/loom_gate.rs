@@ -23,8 +23,8 @@ fn claims_that_race_take_each_permit_once() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(1), 2);
         let other = gate.clone();
-        let rival = thread::spawn(move || other.enter(1, 1));
-        let passes = [gate.enter(1, 0), rival.join().unwrap()];
+        let rival = thread::spawn(move || other.way(1).enter(1));
+        let passes = [gate.way(0).enter(1), rival.join().unwrap()];
         assert_eq!(held(&passes), 1, "one permit, one holder; the other waits");
         drop(passes);
         keeper.settle();
@@ -37,7 +37,7 @@ fn a_claim_that_races_a_release_conserves_permits() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(0), 2);
         let other = gate.clone();
-        let asker = thread::spawn(move || other.enter(1, 0));
+        let asker = thread::spawn(move || other.way(0).enter(1));
         keeper.publish(figures(2), 0);
         let pass = asker.join().unwrap().unwrap();
         let out = u32::from(!pass.is_standby());
@@ -52,10 +52,10 @@ fn a_claim_that_races_a_settlement_conserves_permits() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(2), 2);
         // A standby got one of the two places: one permit too many is in circulation.
-        let standby = gate.enter_standby().unwrap();
+        let standby = gate.way(0).enter_standby().unwrap();
         assert_eq!(standby.spend(), 0);
         let other = gate.clone();
-        let asker = thread::spawn(move || other.enter(2, 1));
+        let asker = thread::spawn(move || other.way(1).enter(2));
         keeper.publish(figures(1), 0);
         drop(asker.join().unwrap());
         assert!(keeper.settle());
@@ -68,7 +68,7 @@ fn a_capacity_lowered_under_a_claim_is_settled_when_it_comes_home() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(2), 1);
         let other = gate.clone();
-        let asker = thread::spawn(move || other.enter(2, 0).is_some_and(|pass| !pass.is_standby()));
+        let asker = thread::spawn(move || other.way(0).enter(2).is_some_and(|pass| !pass.is_standby()));
         keeper.publish(figures(0), 0);
         asker.join().unwrap();
         assert!(keeper.settle());
@@ -82,9 +82,9 @@ fn a_capacity_lowered_under_a_claim_is_settled_when_it_comes_home() {
 fn a_grant_that_races_a_claim_spends_its_permits_once() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(2), 2);
-        let granted = gate.enter(1, 0).unwrap();
+        let granted = gate.way(0).enter(1).unwrap();
         let other = gate.clone();
-        let asker = thread::spawn(move || other.enter(1, 0));
+        let asker = thread::spawn(move || other.way(0).enter(1));
         let spent = granted.spend();
         keeper.publish(figures(1), spent);
         let pass = asker.join().unwrap().unwrap();
@@ -99,8 +99,8 @@ fn parties_that_race_across_shards_lose_no_permit() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(3), 2);
         let other = gate.clone();
-        let rival = thread::spawn(move || other.enter(2, 1));
-        let passes = [gate.enter(2, 0), rival.join().unwrap()];
+        let rival = thread::spawn(move || other.way(1).enter(2));
+        let passes = [gate.way(0).enter(2), rival.join().unwrap()];
         // Both may fail, and then both wait; both may never succeed.
         assert!(held(&passes) <= 1);
         assert_eq!(gate.standbys() as usize + held(&passes), 2);
@@ -115,8 +115,8 @@ fn a_batch_that_races_a_claim_takes_each_permit_once() {
     loom::model(|| {
         let (gate, mut keeper) = SlotGate::new(figures(2), 2);
         let other = gate.clone();
-        let rival = thread::spawn(move || other.enter(1, 1));
-        let mut pool = gate.enter_many(2, 0);
+        let rival = thread::spawn(move || other.way(1).enter(1));
+        let mut pool = gate.way(0).enter_many(2);
         let mine = [pool.split(1), pool.split(1)];
         drop(pool);
         let passes = [rival.join().unwrap()];

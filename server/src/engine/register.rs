@@ -200,15 +200,15 @@ impl Engine {
             Found::Vacant => {}
             found => return found.reached(),
         }
+        let pass = gate.way(spread(&ask)).enter_unseated();
         let asking = self.read.askings.begin(&ask.applicants, from);
-        Ok(Reached::Ready(Entrant { ask, pass: gate.enter_unseated(), asking, passed_at: now }))
+        Ok(Reached::Ready(Entrant { ask, pass, asking, passed_at: now }))
     }
 
     /// Claims and sends. From the claim to the queue there is no await: a caller that goes away takes no permit with it.
     fn hand_over(&self, mut entrant: Entrant) {
-        let (places, hint) = (entrant.ask.places(), spread(&entrant.ask));
-        let gate = entrant.pass.gate();
-        let pass = if entrant.asking.is_alone() { gate.enter(places, hint) } else { gate.enter_standby() };
+        let (way, places) = (entrant.pass.way(), entrant.ask.places());
+        let pass = if entrant.asking.is_alone() { way.enter(places) } else { way.enter_standby() };
         let request = entrant.ask.request;
         let sent = pass.ok_or(Failure::Refused(Refusal::Busy)).and_then(|pass| {
             entrant.pass = pass;
@@ -238,7 +238,7 @@ impl Engine {
         for Entrant { ask, pass, asking, .. } in &mut entrants {
             let pool = pools.entry(ask.slot).or_insert_with(|| {
                 let places = wanted.get(&ask.slot).copied().unwrap_or(0);
-                pass.gate().enter_many(places, spread(ask))
+                pass.way().enter_many(places)
             });
             if let Some(seat) = asking.is_alone().then(|| pool.split(ask.places())).flatten() {
                 *pass = seat;
