@@ -153,7 +153,7 @@ impl Admin {
         self.link.call(Effect::Read, &request, send).await
     }
 
-    /// Brings offices, lanes, openings and holidays in line with a catalogue in TOML. Places that are granted, and
+    /// Brings offices, lanes, openings, holidays and fees in line with a catalogue in TOML. Places that are granted, and
     /// what operators set above the catalogue, stand.
     ///
     /// # Errors

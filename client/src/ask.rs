@@ -1,6 +1,8 @@
 //! What is asked, and what is answered.
 
-use kuota_api::v1::{self, Durability, Lane, Refusal, Registration, get_registration_request};
+use kuota_api::v1::{
+    self, Durability, Lane, PassportKind, PriorityGround, Refusal, Registration, get_registration_request,
+};
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -46,6 +48,7 @@ impl Ask {
                 lane: lane.into(),
                 applicants: Vec::new(),
                 durability: Durability::Durable.into(),
+                ground: PriorityGround::Unspecified.into(),
             },
         }
     }
@@ -53,7 +56,24 @@ impl Ask {
     /// With one more applicant, up to five; `reference` is the caller's own.
     #[must_use]
     pub fn applicant(mut self, nik: impl Into<String>, reference: impl Into<String>) -> Self {
-        self.request.applicants.push(v1::Applicant { nik: nik.into(), reference: reference.into() });
+        let (nik, reference) = (nik.into(), reference.into());
+        self.request.applicants.push(v1::Applicant { nik, reference, ..Default::default() });
+        self
+    }
+
+    /// What the applicant added last comes for. When all of a party say it, the registration names its fee.
+    #[must_use]
+    pub fn passport(mut self, kind: PassportKind) -> Self {
+        if let Some(last) = self.request.applicants.last_mut() {
+            last.passport_kind = kind.into();
+        }
+        self
+    }
+
+    /// Why the party comes by the priority lane: required there, and an error elsewhere.
+    #[must_use]
+    pub fn ground(mut self, ground: PriorityGround) -> Self {
+        self.request.ground = ground.into();
         self
     }
 

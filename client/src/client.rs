@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use kuota_api::v1::{
-    self, Lane, Office, Registration, Slot, availability_service_client::AvailabilityServiceClient,
-    office_service_client::OfficeServiceClient, registration_service_client::RegistrationServiceClient,
+    self, Lane, Office, PassportFee, Registration, Slot,
+    availability_service_client::AvailabilityServiceClient, office_service_client::OfficeServiceClient,
+    registration_service_client::RegistrationServiceClient,
 };
 use tonic::{Code, Request};
 
@@ -207,6 +208,18 @@ impl Client {
             }
         }
         Err(self.endless())
+    }
+
+    /// What passports cost; some lanes cost more, as [`offices`](Self::offices) say.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn passport_fees(&self) -> Result<Vec<PassportFee>, Error> {
+        let request = v1::ListOfficesRequest { page_size: 1, page_token: String::new() };
+        let send = async |channel, request: Request<_>| {
+            OfficeServiceClient::new(channel).list_offices(request).await
+        };
+        Ok(self.link.call(Effect::Read, &request, send).await?.passport_fees)
     }
 
     /// What is free, by the last commit.

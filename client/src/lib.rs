@@ -94,9 +94,9 @@ mod watch;
 pub use kuota_api::v1::{
     ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability, Event,
     EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane, Override,
-    PauseResponse, PauseState, Receipt, Refusal, RefusalReason, RegisteredApplicant, Registration,
-    RegistrationState, ResumeResponse, ScheduleOpeningResponse, Scope, SetQuotaResponse, Slot, SlotChange,
-    SlotState, WatchedSlot,
+    PassportFee, PassportKind, PauseResponse, PauseState, PriorityGround, Receipt, Refusal, RefusalReason,
+    RegisteredApplicant, Registration, RegistrationState, ResumeResponse, ScheduleOpeningResponse, Scope,
+    SetQuotaResponse, Slot, SlotChange, SlotState, WatchedSlot,
 };
 
 pub use self::{

@@ -281,6 +281,9 @@ async fn history_and_export() {
         create_time: at(0),
         update_time: at(0),
         cancel_reason: String::new(),
+        fee_rupiah: Some(1_600_000),
+        ground: v1::PriorityGround::Elderly.into(),
+        passport_kinds: vec![v1::PassportKind::Electronic10Years.into(), 0],
     };
     for _ in 0..2 {
         let messages = vec![Ok(v1::ExportResponse { registrations: vec![exported.clone()] })];

@@ -13,6 +13,7 @@ fn help_of_every_command() {
     let commands = [
         "",
         "offices",
+        "fees",
         "availability",
         "watch",
         "register",

@@ -14,7 +14,7 @@ use std::{
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use kuota_domain::{
-    gate::{Figures, SlotGate},
+    gate::{Ending, Figures, SlotGate},
     time::UnixMillis,
 };
 use tokio::sync::Semaphore;
@@ -53,6 +53,7 @@ fn gate(shards: usize) -> Arc<SlotGate> {
         paused: false,
         open_at: UnixMillis::MIN,
         close_at: UnixMillis::MAX,
+        ending: Ending::Closing,
     };
     SlotGate::new(figures, shards).0
 }

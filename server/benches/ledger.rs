@@ -41,10 +41,12 @@ fn ask(number: u128) -> Ask {
         applicants: [Applicant {
             key: ApplicantKey(spread.to_be_bytes()),
             last_four: 1,
+            passport: None,
             reference: "order 1795762800".into(),
         }]
         .into_iter()
         .collect(),
+        ground: None,
         code_seed: u64::try_from(spread >> 64).unwrap(),
     }
 }

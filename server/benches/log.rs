@@ -38,13 +38,14 @@ fn grant(number: u32) -> Event {
         applicants: [Applicant {
             key: ApplicantKey([9; 16]),
             last_four: 1,
+            passport: None,
             reference: "order 1795762800".into(),
         }]
         .into_iter()
         .collect(),
         created: NOW,
         updated: NOW,
-        cancel_reason: Box::default(),
+        particulars: None,
     };
     let actor = Actor { caller: CallerNumber(0), subject: Box::default() };
     Event { at: NOW, actor, reason: Box::default(), change: Change::Granted(Arc::new(registration)) }

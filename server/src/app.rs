@@ -162,6 +162,7 @@ impl App {
             let events = recovered.events;
             info!(events, registrations = recovered.ledger.registrations().count(), "log replayed");
             recovered.open_log(&nik_key, now)?;
+            recovered.raise_format(now)?;
             recovered.apply_catalog(&catalog, now)?;
             if settings.demo {
                 recovered.open_demo(now)?;

@@ -27,9 +27,10 @@ fn request(id: u128, office: &str, date: &str, people: &[u32]) -> v1::RegisterRe
         lane: v1::Lane::Regular.into(),
         applicants: people
             .iter()
-            .map(|person| v1::Applicant { nik: nik(*person), reference: String::new() })
+            .map(|person| v1::Applicant { nik: nik(*person), reference: String::new(), ..Default::default() })
             .collect(),
         durability: v1::Durability::Durable.into(),
+        ..Default::default()
     }
 }
 

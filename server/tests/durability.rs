@@ -356,7 +356,7 @@ async fn a_stop_finishes_the_calls_that_are_under_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() {
     use kuota_server::{
-        engine::{Failure, Origin, Wish},
+        engine::{Failure, Origin, Person, Wish},
         limits::{BATCH_COMMANDS_MAX, JOINERS_PER_REQUEST_MAX, LEDGER_QUEUE_MAX},
     };
     let valve = Valve::default();
@@ -384,7 +384,13 @@ async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() 
                 office: OFFICE.into(),
                 day: kuota_domain::calendar::ServiceDay::parse(support::MONDAY).unwrap(),
                 lane: kuota_domain::slot::Lane::Regular,
-                party: [(kuota_domain::nik::Nik::parse(&nik(n)).unwrap(), Default::default())].into(),
+                party: [Person {
+                    nik: kuota_domain::nik::Nik::parse(&nik(n)).unwrap(),
+                    passport: None,
+                    reference: Default::default(),
+                }]
+                .into(),
+                ground: None,
                 durability: kuota_server::engine::Durability::Durable,
             };
             tokio::spawn(async move { engine.register(wish, &Origin::default()).await })

@@ -11,16 +11,17 @@ use std::{
     sync::Arc,
 };
 
-use kuota_api::v1::{self, Lane, admin_service_client::AdminServiceClient};
+use kuota_client::PassportKind;
 use kuota_server::{
+    config::CatalogSource,
     engine::recover,
     log::{LogOptions, SqliteLog},
     telemetry::Metrics,
     verify::Verdict,
 };
 use support::{
-    Friday, MONDAY, OFFICE, Server, catalog,
-    people::{nik, registered, wish, wish_for},
+    Friday, OFFICE, catalog,
+    people::{registered, wish_for},
 };
 
 /// Nobody's secret: these logs hold made-up people.
@@ -103,67 +104,16 @@ async fn a_golden_log_is_written_on_request() {
     assert!(outcome(&target).contains("\"ok\": true"));
 }
 
-/// Several weeks with everything in them.
+/// The log before the newest, which holds every type of event of its time, and what the newest server adds to it.
 async fn write(data: &Arc<tempfile::TempDir>) {
-    let offices = || Friday::at("2026-11-20T07:00:00Z").places(3).office("kanim-sambas", 2).data(data);
-    let server = offices().start().await;
-    let mut taken = Vec::new();
-    for person in 0..3 {
-        let ask = wish_for(OFFICE, "2026-11-23", person);
-        taken.push(registered(server.client.register(&ask).await.unwrap()));
-    }
-    server.client.cancel(&taken[1].id, "sakit \u{1F912}").await.unwrap();
-    let party = kuota_client::Ask::new("kanim-sambas", "2026-11-24", Lane::Regular)
-        .applicant(nik(10), "ibu")
-        .applicant(nik(11), "");
-    registered(server.client.register(&party).await.unwrap());
-    operate(&server).await;
-    server.at("2026-11-27T07:00:00Z").await;
-    registered(server.client.register(&wish(20)).await.unwrap());
-    server.at("2027-01-04T07:00:00Z").await;
-    registered(server.client.register(&wish_for(OFFICE, "2027-01-05", 30)).await.unwrap());
+    fs::copy(goldens().join("format-1/log.sqlite"), data.path().join("log.sqlite")).unwrap();
+    let lane =
+        "\n[[office.lane]]\nlane = \"ONE_DAY\"\nplaces = 2\nsource = \"test\"\ncut_off_time = \"10:00\"\n";
+    let text = support::PRICES.to_owned() + &catalog(&[(OFFICE.into(), 3)]) + lane;
+    let source = CatalogSource::Text { name: "golden".into(), text };
+    let server = Friday::at("2027-01-08T07:00:00Z").catalog(source).data(data).start().await;
+    let priced = wish_for(OFFICE, "2027-01-11", 40).passport(PassportKind::Electronic10Years);
+    registered(server.client.register(&priced).await.unwrap());
+    server.at("2027-01-11T05:00:00Z").await;
     server.stop().await;
-}
-
-async fn operate(server: &Server) {
-    let mut admin = AdminServiceClient::connect(format!("http://{}", server.addresses.admin)).await.unwrap();
-    let mut id = 0;
-    let mut command = || {
-        id += 1;
-        let request_id = uuid::Uuid::from_u128(id).to_string();
-        Some(v1::Command { request_id, actor: "siti".into(), reason: "golden".into() })
-    };
-    let (office_id, service_date, lane) = (OFFICE.to_owned(), MONDAY.to_owned(), i32::from(Lane::Regular));
-    let quota = v1::SetQuotaRequest {
-        command: command(),
-        office_id: office_id.clone(),
-        service_date: service_date.clone(),
-        lane,
-        places: 5,
-        validate_only: false,
-    };
-    admin.set_quota(quota).await.unwrap();
-    let opening = v1::ScheduleOpeningRequest {
-        command: command(),
-        office_id: office_id.clone(),
-        service_dates: vec!["2026-12-05".into()],
-        lanes: vec![lane],
-        open_time: Some(prost_types::Timestamp { seconds: 1_796_000_000, nanos: 0 }),
-        places: Some(4),
-        validate_only: false,
-    };
-    admin.schedule_opening(opening).await.unwrap();
-    let clear =
-        v1::ClearOverrideRequest { command: command(), office_id, service_date, lane, validate_only: false };
-    admin.clear_override(clear).await.unwrap();
-    let scope = Some(v1::Scope { lane: Some(Lane::Priority.into()), ..v1::Scope::default() });
-    admin.pause(v1::PauseRequest { command: command(), scope: scope.clone() }).await.unwrap();
-    admin.resume(v1::ResumeRequest { command: command(), scope }).await.unwrap();
-    let day = Some(v1::Scope { service_date: Some("2026-12-24".into()), ..v1::Scope::default() });
-    admin.pause(v1::PauseRequest { command: command(), scope: day }).await.unwrap();
-    // Without the office of the party, under another rule, and with another holiday.
-    let toml = catalog(&[(OFFICE.into(), 4)]).replace("weekly", "fridays").replace("Christmas", "Natal");
-    let apply =
-        v1::ApplyCatalogRequest { command: command(), toml, validate_only: false, close_offices: true };
-    admin.apply_catalog(apply).await.unwrap();
 }

@@ -123,7 +123,11 @@ async fn people_are_spoken_to_in_indonesian_when_they_ask() {
     let ask = |language: &'static str| {
         let mut client = client.clone();
         async move {
-            let applicant = v1::Applicant { nik: support::people::nik(2), reference: String::new() };
+            let applicant = v1::Applicant {
+                nik: support::people::nik(2),
+                reference: String::new(),
+                ..Default::default()
+            };
             let mut request = Request::new(v1::RegisterRequest {
                 request_id: Uuid::from_u128(9).to_string(),
                 office_id: OFFICE.into(),
@@ -131,6 +135,7 @@ async fn people_are_spoken_to_in_indonesian_when_they_ask() {
                 lane: Lane::Regular.into(),
                 applicants: vec![applicant],
                 durability: 0,
+                ..Default::default()
             });
             request.metadata_mut().insert("accept-language", language.parse().unwrap());
             let answer = client.register(request).await.unwrap().into_inner();

@@ -184,7 +184,7 @@ fn long_log(events: u64) -> Writer {
     writer.change(Change::LogOpened { log_id: 7, format: FORMAT, nik_key_check });
     let mut catalog: Catalog = CatalogSource::built_in().load().unwrap();
     for office in &mut catalog.offices {
-        office.lanes = vec![LaneOffer { lane: Lane::Regular, places: 1_000_000, source: "test".into() }];
+        office.lanes = vec![LaneOffer { places: 1_000_000, ..office.lanes[0].clone() }];
     }
     for change in writer.ledger.reconcile(&catalog, false).unwrap() {
         writer.change(change);
@@ -206,9 +206,11 @@ fn long_log(events: u64) -> Writer {
         let applicant = |n| Applicant {
             key: ApplicantKey(spread(number * 8 + n)),
             last_four: 1,
+            passport: None,
             reference: "order".into(),
         };
         let id = writer.command(&Command::Register(Ask {
+            ground: None,
             registration: RegistrationId(u128::from_be_bytes(spread(number))),
             request: RequestKey { caller: CallerNumber(0), id: number },
             content: ContentHash(spread(number)),

@@ -5,8 +5,9 @@ mod support;
 use std::{path::Path, process::Command};
 
 use kuota_api::log::v1::{
-    Applicant, Cancelled, CommandCarriedOut, DayClosed, Event, EventBatch, Granted, LogOpened, OfficeDefined,
-    OverrideCleared, OverrideSet, Paused, Resumed, Scope, Slot, TrancheChanged, TrancheReleased, event::Body,
+    Applicant, Cancelled, CommandCarriedOut, DayClosed, Event, EventBatch, FeesDefined, FormatRaised,
+    Granted, LaneSurcharge, LogOpened, OfficeDefined, OverrideCleared, OverrideSet, PassportFee, Paused,
+    Resumed, Scope, Slot, TrancheChanged, TrancheReleased, event::Body,
 };
 use kuota_server::{
     log::{Chain, EventLog, FORMAT, LogOptions, SqliteLog},
@@ -36,6 +37,7 @@ fn opened() -> Vec<(i64, Event)> {
         open_at_ms: OPEN_AT_MS,
         close_at_ms: CLOSE_AT_MS,
         day_end_ms: DAY_END_MS,
+        cut_off_ms: None,
     };
     vec![
         at(0, Body::LogOpened(LogOpened { log_id, format: FORMAT, nik_key_check })),
@@ -49,7 +51,7 @@ fn grant(at_ms: i64, number: u8) -> (i64, Event) {
 }
 
 fn grant_of(at_ms: i64, number: u8, change: impl Fn(&mut Granted)) -> (i64, Event) {
-    let applicant = Applicant { key: vec![number; 16], last_four: 1, reference: String::new() };
+    let applicant = Applicant { key: vec![number; 16], last_four: 1, ..Applicant::default() };
     let mut granted = Granted {
         registration_id: vec![number; 16],
         request_id: vec![number; 16],
@@ -59,6 +61,7 @@ fn grant_of(at_ms: i64, number: u8, change: impl Fn(&mut Granted)) -> (i64, Even
         queue_number: number.into(),
         code: number.into(),
         applicants: vec![applicant],
+        ..Granted::default()
     };
     change(&mut granted);
     at(at_ms, Body::Granted(granted))
@@ -113,6 +116,7 @@ fn what_operators_do_is_sound_too() {
         open_at_ms: OPEN_AT_MS,
         close_at_ms: CLOSE_AT_MS + 2_000,
         day_end_ms: DAY_END_MS + 2_000,
+        cut_off_ms: None,
     };
     let more = [
         at(1_000, Body::Paused(Paused { scope })),
@@ -128,6 +132,28 @@ fn what_operators_do_is_sound_too() {
     assert!(verdict.ok, "booking that closes later is honoured: {verdict:?}");
 }
 
+/// 350,000 for an ordinary passport, and 1,000 more on the lane of the slot.
+fn fees() -> (i64, Event) {
+    let source = String::new();
+    let passports = vec![PassportFee { passport: 1, rupiah: 350_000, source: source.clone() }];
+    let surcharges = vec![LaneSurcharge { lane: 1, rupiah: 1_000, source }];
+    at(900, Body::FeesDefined(FeesDefined { passports, surcharges }))
+}
+
+fn paid_grant(at_ms: i64, number: u8, passport: u32, fee_rupiah: Option<u32>) -> (i64, Event) {
+    grant_of(at_ms, number, |granted| {
+        granted.applicants[0].passport = passport;
+        granted.fee_rupiah = fee_rupiah;
+    })
+}
+
+#[test]
+fn fees_are_what_the_log_says_they_are() {
+    let more = [paid_grant(1_000, 1, 0, None), paid_grant(1_000, 2, 1, Some(351_000))];
+    let (verdict, _data) = verdict_of(&[opened(), vec![fees()], more.to_vec()].concat());
+    assert!(verdict.ok, "{verdict:?}");
+}
+
 #[test]
 fn each_broken_invariant_is_counted_and_named() {
     type Count = fn(&Verdict) -> u64;
@@ -140,7 +166,14 @@ fn each_broken_invariant_is_counted_and_named() {
             open_at_ms,
             close_at_ms,
             day_end_ms,
+            cut_off_ms: None,
         })
+    };
+    let cut_off = |cut_off_ms| match changed(OPEN_AT_MS) {
+        Body::TrancheChanged(changed) => {
+            Body::TrancheChanged(TrancheChanged { places: 2, cut_off_ms: Some(cut_off_ms), ..changed })
+        }
+        other => other,
     };
     let rows: Vec<(&str, Count, Vec<(i64, Event)>)> = vec![
         (
@@ -216,6 +249,26 @@ fn each_broken_invariant_is_counted_and_named() {
                 at(1_000, Body::Cancelled(Cancelled { registration_id: vec![1; 16], slot: None })),
             ],
         ),
+        (
+            "a fee is not what the catalogue in force comes to",
+            |v| v.other_faults,
+            vec![fees(), paid_grant(1_000, 1, 1, Some(350_000))],
+        ),
+        (
+            "a fee is not what the catalogue in force comes to",
+            |v| v.other_faults,
+            vec![paid_grant(1_000, 1, 0, Some(0))],
+        ),
+        (
+            "a grant comes after its lane was cut off",
+            |v| v.other_faults,
+            vec![at(1_000, cut_off(2_000)), grant(1_999, 1), grant(2_000, 2)],
+        ),
+        (
+            "the format is raised to what it was, or lowered",
+            |v| v.other_faults,
+            vec![at(1_000, Body::FormatRaised(FormatRaised { format: FORMAT }))],
+        ),
         ("unknown event type", |v| v.other_faults, vec![(1_000, Event::default())]),
     ];
     for (name, count, events) in rows {
@@ -228,6 +281,19 @@ fn each_broken_invariant_is_counted_and_named() {
             (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         assert!(out.contains("\"ok\": false") && err.contains(name), "{name}: {out}{err}");
     }
+}
+
+#[test]
+fn an_old_log_must_be_raised_before_it_holds_what_is_new() {
+    let mut old = opened();
+    if let Some(Body::LogOpened(opened)) = &mut old[0].1.body {
+        opened.format = 1;
+    }
+    let (verdict, _data) = verdict_of(&[old.clone(), vec![fees()]].concat());
+    assert!(verdict.faults[0].contains("an event that the log's format has not"), "{verdict:?}");
+    let raised = at(900, Body::FormatRaised(FormatRaised { format: 2 }));
+    let (verdict, _data) = verdict_of(&[old, vec![raised, fees()]].concat());
+    assert!(verdict.ok, "{verdict:?}");
 }
 
 #[test]

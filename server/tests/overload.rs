@@ -75,8 +75,9 @@ fn ask(number: u32) -> v1::RegisterRequest {
         office_id: OFFICE.into(),
         service_date: MONDAY.into(),
         lane: v1::Lane::Regular.into(),
-        applicants: vec![v1::Applicant { nik: nik(number), reference: String::new() }],
+        applicants: vec![v1::Applicant { nik: nik(number), ..Default::default() }],
         durability: v1::Durability::Durable.into(),
+        ..Default::default()
     }
 }
 

@@ -27,11 +27,12 @@ fn request() -> v1::RegisterRequest {
         lane: v1::Lane::Regular.into(),
         applicants: vec![applicant(1)],
         durability: v1::Durability::Unspecified.into(),
+        ..Default::default()
     }
 }
 
 fn applicant(number: u32) -> v1::Applicant {
-    v1::Applicant { nik: nik(number), reference: String::new() }
+    v1::Applicant { nik: nik(number), reference: String::new(), ..Default::default() }
 }
 
 /// The fields a status complains of, with what is allowed.
@@ -48,7 +49,7 @@ async fn a_malformed_request_is_told_the_field_and_what_is_allowed_and_writes_no
     let mut client = RegistrationServiceClient::new(channel(&server).await);
     let before = server.verify().events;
     type Row = (&'static str, fn(&mut v1::RegisterRequest), &'static str);
-    let rows: [Row; 17] = [
+    let rows: [Row; 22] = [
         ("office_id", |r| r.office_id = "x".repeat(64), "the id of an office"),
         ("request_id", |r| r.request_id = String::new(), "a UUID"),
         ("request_id", |r| r.request_id = "17".into(), "a UUID"),
@@ -62,6 +63,15 @@ async fn a_malformed_request_is_told_the_field_and_what_is_allowed_and_writes_no
         ("service_date", |r| r.service_date = "2026-02-30".into(), "a calendar day"),
         ("lane", |r| r.lane = 0, "LANE_REGULAR, LANE_ONE_DAY or LANE_PRIORITY is required"),
         ("lane", |r| r.lane = 9, "LANE_REGULAR, LANE_ONE_DAY or LANE_PRIORITY is required"),
+        ("ground", |r| r.lane = 3, "on LANE_PRIORITY the ground is required"),
+        ("ground", |r| r.ground = 1, "a ground is allowed on LANE_PRIORITY only"),
+        ("ground", |r| (r.lane, r.ground) = (2, 4), "a ground is allowed on LANE_PRIORITY only"),
+        ("ground", |r| r.ground = 9, "PRIORITY_GROUND_ELDERLY"),
+        (
+            "applicants[0].passport_kind",
+            |r| r.applicants[0].passport_kind = 9,
+            "PASSPORT_KIND_ORDINARY_5_YEARS",
+        ),
         ("durability", |r| r.durability = 9, "DURABILITY_DURABLE or DURABILITY_ACCEPTED"),
         ("applicants", |r| r.applicants.clear(), "1 to 5 applicants"),
         ("applicants", |r| r.applicants = (0..6).map(applicant).collect(), "1 to 5 applicants"),

@@ -61,8 +61,13 @@ fn ask(number: u32) -> v1::RegisterRequest {
         office_id: OFFICE.into(),
         service_date: MONDAY.into(),
         lane: v1::Lane::Regular.into(),
-        applicants: vec![v1::Applicant { nik: nik(number), reference: format!("person {number}") }],
+        applicants: vec![v1::Applicant {
+            nik: nik(number),
+            reference: format!("person {number}"),
+            ..Default::default()
+        }],
         durability: v1::Durability::Unspecified.into(),
+        ..Default::default()
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct AdminArgs {
 enum AdminCommand {
     /// Shows what operators set above the catalogue: pauses, quotas, openings.
     Status,
-    /// Shows or applies the catalogue of offices, lanes, openings and holidays.
+    /// Shows or applies the catalogue of offices, lanes, openings, holidays and fees.
     #[command(subcommand)]
     Catalog(CatalogCommand),
     /// Opens service days once, at a time, instead of when their rule would.

@@ -1,7 +1,7 @@
 //! Arguments that several commands share.
 
 use clap::{Args, ValueEnum};
-use kuota_client::{AvailabilityFilter, By, Lane};
+use kuota_client::{AvailabilityFilter, By, Lane, PassportKind, PriorityGround};
 
 use super::report::Failed;
 
@@ -33,6 +33,28 @@ pub(super) enum LaneName {
     /// Elderly, disabled, pregnant, under five.
     #[value(alias = "priority")]
     Priority,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum PassportName {
+    #[value(name = "ORDINARY_5_YEARS")]
+    Ordinary5,
+    #[value(name = "ORDINARY_10_YEARS")]
+    Ordinary10,
+    #[value(name = "ELECTRONIC_5_YEARS")]
+    Electronic5,
+    #[value(name = "ELECTRONIC_10_YEARS")]
+    Electronic10,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(super) enum GroundName {
+    Elderly,
+    Disabled,
+    Pregnant,
+    ChildUnderFive,
 }
 
 /// Which slots.
@@ -70,14 +92,20 @@ pub(super) struct RegisterArgs {
     /// Your own reference; once for each --nik, in the same order.
     #[arg(long, value_name = "TEXT")]
     pub(super) reference: Vec<String>,
+    /// Kind of passport, which decides the fee: one for all, or one for each --nik, in the same order.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) passport: Vec<PassportName>,
+    /// Why the party comes by the lane PRIORITY; required there.
+    #[arg(long, value_enum)]
+    pub(super) ground: Option<GroundName>,
     /// UUID of this intent: repeat it to ask again after an unknown outcome [default: a new one].
     #[arg(long, value_name = "UUID")]
     pub(super) request_id: Option<String>,
     /// Answer before the log is synced: a crash may lose the place.
     #[arg(long)]
     pub(super) accepted: bool,
-    /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party. `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "lane", "nik", "reference", "request_id"])]
+    /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party,passport,ground. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "lane", "nik", "reference", "passport", "ground", "request_id"])]
     pub(super) file: Option<std::path::PathBuf>,
     /// With --file: asks sent in one call, 1 to 1000.
     #[arg(long, value_name = "N", default_value_t = 500, requires = "file",
@@ -116,6 +144,28 @@ impl From<LaneName> for Lane {
             LaneName::Regular => Self::Regular,
             LaneName::OneDay => Self::OneDay,
             LaneName::Priority => Self::Priority,
+        }
+    }
+}
+
+impl From<PassportName> for PassportKind {
+    fn from(kind: PassportName) -> Self {
+        match kind {
+            PassportName::Ordinary5 => Self::Ordinary5Years,
+            PassportName::Ordinary10 => Self::Ordinary10Years,
+            PassportName::Electronic5 => Self::Electronic5Years,
+            PassportName::Electronic10 => Self::Electronic10Years,
+        }
+    }
+}
+
+impl From<GroundName> for PriorityGround {
+    fn from(ground: GroundName) -> Self {
+        match ground {
+            GroundName::Elderly => Self::Elderly,
+            GroundName::Disabled => Self::Disabled,
+            GroundName::Pregnant => Self::Pregnant,
+            GroundName::ChildUnderFive => Self::ChildUnderFive,
         }
     }
 }

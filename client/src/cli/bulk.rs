@@ -22,10 +22,10 @@ kuota register [OPTIONS] --office <ID> --date <DATE> --nik <NIK>
 
 pub(super) const EXAMPLES: &str = "\
 A file of people:
-  office,date,lane,nik,reference,request_id,party
-  kanim-pontianak,2026-11-30,REGULAR,6171012309870001,order 17,,
-  kanim-pontianak,2026-11-30,PRIORITY,6171016309870002,order 18,,family-1
-  kanim-pontianak,2026-11-30,PRIORITY,6171012309870003,order 18,,family-1
+  office,date,lane,nik,reference,request_id,party,passport,ground
+  kanim-pontianak,2026-11-30,REGULAR,6171012309870001,order 17,,,ELECTRONIC_10_YEARS,
+  kanim-pontianak,2026-11-30,PRIORITY,6171016309870002,order 18,,family,ORDINARY_5_YEARS,PREGNANT
+  kanim-pontianak,2026-11-30,PRIORITY,6171012309870003,order 18,,family,ORDINARY_5_YEARS,PREGNANT
 
 Rows with the same party are one ask, of up to five people, all or nothing. With a request_id each ask can be \
 repeated: the same file run again gets the same registrations. The file is checked whole before anything is sent.

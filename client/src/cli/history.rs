@@ -1,7 +1,8 @@
 //! What happened: events as a table, a registration's events as a story, and the export.
 
 use kuota_client::{
-    Event, EventFilter, EventKind, ExportFilter, ExportedRegistration, Key, RegistrationState,
+    Event, EventFilter, EventKind, ExportFilter, ExportedRegistration, Key, PassportKind, PriorityGround,
+    RegistrationState,
 };
 
 use super::{
@@ -79,8 +80,7 @@ pub(super) async fn export(
 ) -> Result<u8, Failed> {
     let admin = args.connect_admin(address).await?;
     let mut export = admin.export(filter).await.map_err(Failed::Admin)?;
-    let header =
-        "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason\n";
+    let header = "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason,fee_rupiah,ground,passports\n";
     let mut is_read = format == Format::Json || print(header);
     while is_read && let Some(part) = export.next().await.map_err(Failed::Admin)? {
         let lines: String = match format {
@@ -167,6 +167,18 @@ fn csv_line(found: &ExportedRegistration) -> String {
     // One applicant's reference a line of the field.
     let references = found.references.join("\n");
     let (granted, changed) = (time(&found.create_time), time(&found.update_time));
+    let fee = found.fee_rupiah.map_or_else(String::new, |fee| fee.to_string());
+    let ground = match found.ground() {
+        PriorityGround::Unspecified => "",
+        ground => ground.as_str_name().trim_start_matches("PRIORITY_GROUND_"),
+    };
+    let kinds = found.passport_kinds().map(|kind| match kind {
+        PassportKind::Unspecified => "-",
+        kind => kind.as_str_name().trim_start_matches("PASSPORT_KIND_"),
+    });
+    let passports = kinds.collect::<Vec<_>>().join(" ");
+    // Nothing where nobody said what for.
+    let passports = if passports.chars().all(|c| "- ".contains(c)) { String::new() } else { passports };
     let fields = [
         &found.id,
         &found.code,
@@ -180,6 +192,9 @@ fn csv_line(found: &ExportedRegistration) -> String {
         &granted,
         &changed,
         &found.cancel_reason,
+        &fee,
+        ground,
+        &passports,
     ];
     super::results::csv_record(fields)
 }

@@ -3,8 +3,8 @@
 pub(super) mod operations;
 
 use kuota_client::{
-    Error, Lane, Office, OfficeKind, Outcome, Refusal, RefusalReason, Registration, RegistrationState, Slot,
-    SlotState, WatchedSlot,
+    Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal,
+    RefusalReason, RegisteredApplicant, Registration, RegistrationState, Slot, SlotState, WatchedSlot,
 };
 use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};
@@ -15,7 +15,15 @@ pub(super) fn offices(offices: &[Office]) -> String {
         let lanes: Vec<Value> = office
             .lanes
             .iter()
-            .map(|lane| json!({ "lane": lane_name(lane.lane()), "daily_places": lane.daily_places, "source": lane.source }))
+            .map(|lane| {
+                json!({
+                    "lane": lane_name(lane.lane()),
+                    "daily_places": lane.daily_places,
+                    "source": lane.source,
+                    "surcharge_rupiah": lane.surcharge_rupiah,
+                    "cut_off_time": lane.cut_off_time,
+                })
+            })
             .collect();
         json!({
             "id": office.id,
@@ -29,6 +37,22 @@ pub(super) fn offices(offices: &[Office]) -> String {
         })
     };
     pretty(&json!({ "offices": offices.iter().map(office).collect::<Vec<_>>() }))
+}
+
+pub(super) fn fees(fees: &[PassportFee], surcharges: &[(Lane, i64)]) -> String {
+    let fee = |fee: &PassportFee| {
+        json!({
+            "passport_kind": PassportKind::as_str_name(&fee.passport_kind()),
+            "fee_rupiah": fee.fee_rupiah,
+            "source": fee.source,
+        })
+    };
+    let surcharge =
+        |(lane, rupiah): &(Lane, i64)| json!({ "lane": lane_name(*lane), "surcharge_rupiah": rupiah });
+    pretty(&json!({
+        "passport_fees": fees.iter().map(fee).collect::<Vec<_>>(),
+        "surcharges": surcharges.iter().map(surcharge).collect::<Vec<_>>(),
+    }))
 }
 
 pub(super) fn slots(slots: &[Slot]) -> String {
@@ -115,13 +139,14 @@ pub(super) fn code_name(code: Code) -> String {
 }
 
 fn registration_value(registration: &Registration) -> Value {
-    let applicants: Vec<Value> = registration
-        .applicants
-        .iter()
-        .map(
-            |applicant| json!({ "nik_last_four": applicant.nik_last_four, "reference": applicant.reference }),
-        )
-        .collect();
+    let applicant = |applicant: &RegisteredApplicant| {
+        json!({
+            "nik_last_four": applicant.nik_last_four,
+            "reference": applicant.reference,
+            "passport_kind": passport_name(applicant.passport_kind()),
+        })
+    };
+    let applicants: Vec<Value> = registration.applicants.iter().map(applicant).collect();
     json!({
         "id": registration.id,
         "code": registration.code,
@@ -136,6 +161,8 @@ fn registration_value(registration: &Registration) -> Value {
         "create_time": registration.create_time.as_ref().map(time),
         "update_time": registration.update_time.as_ref().map(time),
         "cancel_reason": registration.cancel_reason,
+        "fee_rupiah": registration.fee_rupiah,
+        "ground": ground_name(registration.ground()),
     })
 }
 
@@ -147,6 +174,16 @@ fn refusal_value(refusal: &Refusal) -> Value {
         "open_time": refusal.open_time.as_ref().map(time),
         "retry_after_ms": refusal.retry_after.as_ref().map(millis),
     })
+}
+
+/// Null where it was not said.
+fn passport_name(kind: PassportKind) -> Option<&'static str> {
+    Some(kind).filter(|kind| *kind != PassportKind::Unspecified).map(|kind| kind.as_str_name())
+}
+
+/// Null where there is none.
+fn ground_name(ground: PriorityGround) -> Option<&'static str> {
+    Some(ground).filter(|ground| *ground != PriorityGround::Unspecified).map(|ground| ground.as_str_name())
 }
 
 fn lane_name(lane: Lane) -> &'static str {

@@ -19,8 +19,10 @@ mod stop;
 mod table;
 mod watch;
 
+use std::collections::BTreeMap;
+
 use clap::{Parser, Subcommand};
-use kuota_client::{Admin, Client, Error, Key};
+use kuota_client::{Admin, Client, Error, Key, Lane};
 
 use self::{
     arguments::{AdminAddress, COMMON, Language, Output, RegisterArgs, SlotArgs},
@@ -64,6 +66,8 @@ pub(crate) struct Args {
 enum Command {
     /// Lists the offices with their lanes.
     Offices,
+    /// Lists what passports cost.
+    Fees,
     /// Lists what is free.
     Availability {
         #[command(flatten)]
@@ -186,6 +190,18 @@ async fn execute(args: &Args) -> Result<u8, Failed> {
         Command::Offices => {
             let offices = args.connect().await?.offices().await?;
             say(&if args.is_json() { json::offices(&offices) } else { table::offices(&offices) });
+            Ok(DONE)
+        }
+        Command::Fees => {
+            let client = args.connect().await?;
+            let (fees, offices) = (client.passport_fees().await?, client.offices().await?);
+            let lanes = offices.iter().flat_map(|office| &office.lanes);
+            let dearer = lanes.filter(|offer| offer.surcharge_rupiah > 0);
+            let surcharges: BTreeMap<Lane, i64> =
+                dearer.map(|offer| (offer.lane(), offer.surcharge_rupiah)).collect();
+            let surcharges: Vec<_> = surcharges.into_iter().collect();
+            let said = if args.is_json() { json::fees } else { table::fees };
+            say(&said(&fees, &surcharges));
             Ok(DONE)
         }
         Command::Availability { slots } => {

@@ -6,11 +6,16 @@ use std::{
     io::Read,
 };
 
+use clap::ValueEnum as _;
 use csv::StringRecord;
 use jiff::civil::Date;
-use kuota_client::{Ask, Lane};
+use kuota_client::{Ask, Lane, PassportKind, PriorityGround};
 
-use super::{nik, report::Failed};
+use super::{
+    arguments::{GroundName, PassportName},
+    nik,
+    report::Failed,
+};
 
 /// Rows of one file.
 const ROWS_MAX: usize = 1_000_000;
@@ -22,7 +27,7 @@ const BYTES_MAX: u64 = 256 * 1024 * 1024;
 const COMPLAINTS_MAX: usize = 20;
 const REFERENCE_CHARS_MAX: usize = 64;
 const REQUIRED: [&str; 5] = ["office", "date", "lane", "nik", "reference"];
-const OPTIONAL: [&str; 2] = ["request_id", "party"];
+const OPTIONAL: [&str; 4] = ["request_id", "party", "passport", "ground"];
 
 /// An ask of the file.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ struct Row {
     reference: String,
     request_id: Option<String>,
     party: Option<String>,
+    passport: Option<PassportKind>,
+    ground: Option<PriorityGround>,
 }
 
 /// Complaints about one file, in the order of its lines.
@@ -142,7 +149,7 @@ fn columns(file: &str, header: &StringRecord, lines: &mut Lines<'_>) -> Result<C
     let line = lines.of(header);
     let mut columns = HashMap::new();
     let known = || REQUIRED.into_iter().chain(OPTIONAL);
-    let allowed = format!("{} are needed, {} are allowed", REQUIRED.join(", "), OPTIONAL.join(" and "));
+    let allowed = format!("{} are needed, {} are allowed", REQUIRED.join(", "), OPTIONAL.join(", "));
     for (index, name) in header.iter().enumerate() {
         // A header that is missing may well be a row with an identity number: it is not repeated.
         let Some(known) = known().find(|known| *known == name.trim_start_matches('\u{feff}').trim()) else {
@@ -213,6 +220,19 @@ fn row(columns: &Columns, record: &StringRecord, line: u64, complaints: &mut Com
     if request_id.as_ref().is_some_and(|id| uuid::Uuid::try_parse(id).is_err()) {
         complaints.add(line, "request_id", "a UUID, or nothing");
     }
+    let passport = optional("passport").map(|name| PassportName::from_str(&name, false));
+    if passport.as_ref().is_some_and(Result::is_err) {
+        complaints.add(
+            line,
+            "passport",
+            "ORDINARY_5_YEARS, ORDINARY_10_YEARS, ELECTRONIC_5_YEARS or ELECTRONIC_10_YEARS",
+        );
+    }
+    let ground = optional("ground").map(|name| GroundName::from_str(&name, false));
+    if ground.as_ref().is_some_and(Result::is_err) || ground.is_some() != (lane == Lane::Priority) {
+        let what = "with PRIORITY, and only there: ELDERLY, DISABLED, PREGNANT or CHILD_UNDER_FIVE";
+        complaints.add(line, "ground", what);
+    }
     (complaints.count == before).then(|| Row {
         line,
         office: office.into(),
@@ -222,6 +242,8 @@ fn row(columns: &Columns, record: &StringRecord, line: u64, complaints: &mut Com
         reference: reference.into(),
         request_id,
         party: optional("party"),
+        passport: passport.and_then(Result::ok).map(Into::into),
+        ground: ground.and_then(Result::ok).map(Into::into),
     })
 }
 
@@ -268,7 +290,11 @@ fn wanted(party: Vec<Row>, ids: &mut HashSet<String>, complaints: &mut Complaint
     let mut rows = party.into_iter();
     let first = rows.next()?;
     let mut niks = HashSet::from([first.nik.clone()]);
-    let mut ask = Ask::new(&first.office, &first.date, first.lane).applicant(&first.nik, &first.reference);
+    let mut ask = Ask::new(&first.office, &first.date, first.lane);
+    ask = applicant(ask, &first);
+    if let Some(ground) = first.ground {
+        ask = ask.ground(ground);
+    }
     for (index, row) in rows.enumerate() {
         if index + 1 == PARTY_MAX {
             complaints.add(row.line, "party", &format!("up to {PARTY_MAX} rows make a party"));
@@ -277,6 +303,7 @@ fn wanted(party: Vec<Row>, ids: &mut HashSet<String>, complaints: &mut Complaint
             ("office", row.office == first.office),
             ("date", row.date == first.date),
             ("lane", row.lane == first.lane),
+            ("ground", row.ground == first.ground),
             ("request_id", row.request_id.is_none() || row.request_id == first.request_id),
         ];
         for (column, _) in same.into_iter().filter(|(_, is_same)| !is_same) {
@@ -289,7 +316,7 @@ fn wanted(party: Vec<Row>, ids: &mut HashSet<String>, complaints: &mut Complaint
         if !niks.insert(row.nik.clone()) {
             complaints.add(row.line, "nik", "nobody stands in a party twice");
         }
-        ask = ask.applicant(&row.nik, &row.reference);
+        ask = applicant(ask, &row);
     }
     if let Some(id) = first.request_id {
         if !ids.insert(id.clone()) {
@@ -303,6 +330,14 @@ fn wanted(party: Vec<Row>, ids: &mut HashSet<String>, complaints: &mut Complaint
     }
     let Row { line, office, date, .. } = first;
     (complaints.count == before).then_some(Wanted { line, office, date, ask })
+}
+
+fn applicant(ask: Ask, row: &Row) -> Ask {
+    let ask = ask.applicant(&row.nik, &row.reference);
+    match row.passport {
+        Some(kind) => ask.passport(kind),
+        None => ask,
+    }
 }
 
 #[cfg(test)]
@@ -324,7 +359,7 @@ mod tests {
     fn parties_are_gathered_in_the_order_of_their_first_rows() {
         let id = "01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f";
         let text = format!(
-            "{HEADER}ukk-sintang,2026-11-30,REGULAR,{A},a,{id},f\nmpp-kubu-raya,2026-11-30,PRIORITY,{B},\nukk-sintang,2026-11-30,REGULAR,{B},b,,f\n"
+            "{HEADER}ukk-sintang,2026-11-30,REGULAR,{A},a,{id},f\nmpp-kubu-raya,2026-11-30,ONE_DAY,{B},\nukk-sintang,2026-11-30,REGULAR,{B},b,,f\n"
         );
         let wanted = read("p.csv", text.as_bytes()).unwrap();
         let told: Vec<(u64, &str)> = wanted.iter().map(|w| (w.line, w.office.as_str())).collect();
@@ -385,6 +420,9 @@ mod tests {
         let row = |office: &str, date: &str, lane: &str, nik: &str, more: &str| {
             format!("{HEADER}{office},{date},{lane},{nik},{more}\n")
         };
+        let kinds = |lane: &str, more: &str| {
+            format!("office,date,lane,nik,reference,passport,ground\na,2026-11-30,{lane},{A},,{more}\n")
+        };
         let good = ("mpp-kubu-raya", "2026-11-30", "REGULAR");
         let long = "x".repeat(65);
         let twice = format!("{HEADER}a,2026-11-30,REGULAR,{A},,,f\na,2026-11-30,REGULAR,{A},,,f\n");
@@ -410,6 +448,10 @@ mod tests {
             (row(good.0, good.1, good.2, A, &long), "p.csv:2:reference: up to 64 characters"),
             (row(good.0, good.1, good.2, A, "a,7"), "p.csv:2:request_id: a UUID, or nothing"),
             (row(good.0, good.1, good.2, A, "a,,,,"), "p.csv:2:row: there are 9 fields"),
+            (row(good.0, good.1, "PRIORITY", A, ""), "p.csv:2:ground: with PRIORITY, and only there"),
+            (kinds("REGULAR", "DIPLOMATIC,"), "p.csv:2:passport: ORDINARY_5_YEARS, "),
+            (kinds("REGULAR", ",ELDERLY"), "p.csv:2:ground: with PRIORITY, and only there"),
+            (kinds("PRIORITY", ",OLD"), "p.csv:2:ground: with PRIORITY, and only there"),
             (twice, "p.csv:3:nik: nobody stands in a party twice"),
             (split, "p.csv:3:office: the same in the whole party, as in line 2\nkuota: p.csv:3:date:"),
             (format!("{HEADER}{crowd}"), "p.csv:7:party: up to 5 rows make a party"),

@@ -63,8 +63,19 @@ fn ask(register: &RegisterArgs) -> Result<Ask, Failed> {
         let what = format!("{references} --reference for {people} --nik: at most one each");
         return Err(Failed::Usage(what));
     }
+    let (people, kinds) = (niks.len(), register.passport.len());
+    if kinds > 1 && kinds != people {
+        let what = format!("{kinds} --passport for {people} --nik: one for all, or one each");
+        return Err(Failed::Usage(what));
+    }
     for (index, nik) in niks.into_iter().enumerate() {
         ask = ask.applicant(nik, register.reference.get(index).cloned().unwrap_or_default());
+        if let Some(kind) = register.passport.get(index).or_else(|| register.passport.first()) {
+            ask = ask.passport((*kind).into());
+        }
+    }
+    if let Some(ground) = register.ground {
+        ask = ask.ground(ground.into());
     }
     if let Some(request_id) = &register.request_id {
         ask = ask.request_id(request_id);

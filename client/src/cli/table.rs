@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use kuota_client::{
-    Lane, Office, OfficeKind, Outcome, Refusal, Registration, RegistrationState, Slot, SlotState,
+    Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal, Registration,
+    RegistrationState, Slot, SlotState,
 };
 
 use super::{instant::Zones, json::millis};
@@ -32,6 +33,36 @@ pub(super) fn offices(offices: &[Office]) -> String {
         offices.iter().flat_map(|office| &office.lanes).any(|lane| lane.source.starts_with("example"));
     let note = if examples { "\n* example: the office publishes no figure" } else { "" };
     format!("{}{note}", text(&table))
+}
+
+pub(super) fn fees(fees: &[PassportFee], surcharges: &[(Lane, i64)]) -> String {
+    if fees.is_empty() {
+        return "The catalogue names no fees.".into();
+    }
+    let mut table = table(&["PASSPORT", "FEE", "SOURCE"]);
+    align_right(&mut table, &[1]);
+    for fee in fees {
+        table.add_row([passport_name(fee.passport_kind()), &rupiah(fee.fee_rupiah), &fee.source]);
+    }
+    let more: String = surcharges
+        .iter()
+        .map(|(lane, more)| format!("\n{} costs each applicant {} more.", lane_name(*lane), rupiah(*more)))
+        .collect();
+    format!("{}{more}", text(&table))
+}
+
+/// `Rp 1.350.000`, as it is written in Indonesia.
+fn rupiah(rupiah: i64) -> String {
+    let digits = rupiah.to_string();
+    let grouped = digits.char_indices().map(|(index, digit)| {
+        let dot = if index > 0 && (digits.len() - index).is_multiple_of(3) { "." } else { "" };
+        format!("{dot}{digit}")
+    });
+    format!("Rp {}", grouped.collect::<String>())
+}
+
+fn passport_name(kind: PassportKind) -> &'static str {
+    kind.as_str_name().trim_start_matches("PASSPORT_KIND_")
 }
 
 pub(super) fn slots(slots: &[Slot], offices: &[Office]) -> String {
@@ -98,8 +129,18 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
     row("Lane", lane_name(registration.lane()));
     row("Queue number", &registration.queue_number.to_string());
     for applicant in &registration.applicants {
-        let nik = format!("NIK ending in {} {}", applicant.nik_last_four, applicant.reference);
+        let passport = match applicant.passport_kind() {
+            PassportKind::Unspecified => String::new(),
+            kind => format!(", {}", passport_name(kind)),
+        };
+        let nik = format!("NIK ending in {}{passport} {}", applicant.nik_last_four, applicant.reference);
         row("Applicant", nik.trim_end());
+    }
+    if registration.ground() != PriorityGround::Unspecified {
+        row("Ground", registration.ground().as_str_name().trim_start_matches("PRIORITY_GROUND_"));
+    }
+    if let Some(fee) = registration.fee_rupiah {
+        row("Fee", &rupiah(fee));
     }
     if let Some(at) = &registration.create_time {
         row("Granted", &local(at));

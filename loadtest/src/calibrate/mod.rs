@@ -179,8 +179,9 @@ async fn plain(throttle: Throttle) -> anyhow::Result<(f64, f64)> {
             applicants: vec![Applicant {
                 nik: String::from_utf8_lossy(&nik).into_owned(),
                 reference: format!("person {person}"),
+                ..Applicant::default()
             }],
-            durability: 0,
+            ..RegisterRequest::default()
         }
     };
     let call = |client: &RegistrationServiceClient<_>, person| {

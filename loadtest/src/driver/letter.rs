@@ -119,7 +119,7 @@ impl Letter {
         // Texts that stand nowhere else, so that they are found again.
         let (request_id, nik, reference) =
             ("#".repeat(REQUEST_ID_CHARS), "%".repeat(NIK_DIGITS), "&".repeat(REFERENCE_CHARS));
-        let applicant = Applicant { nik: nik.clone(), reference: reference.clone() };
+        let applicant = Applicant { nik: nik.clone(), reference: reference.clone(), ..Applicant::default() };
         let request = RegisterRequest {
             request_id: request_id.clone(),
             office_id: slot.office_id.clone(),
@@ -127,6 +127,7 @@ impl Letter {
             lane: slot.lane.into(),
             applicants: vec![applicant],
             durability: Durability::Durable.into(),
+            ..RegisterRequest::default()
         };
         let message = request.encode_to_vec();
         let find = |text: &str| {

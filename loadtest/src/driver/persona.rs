@@ -52,7 +52,8 @@ pub fn next(
             | RefusalReason::AlreadyRegistered
             | RefusalReason::NotAServiceDay
             | RefusalReason::BeyondHorizon
-            | RefusalReason::LaneNotOffered => return Next::End { has_place: false },
+            | RefusalReason::LaneNotOffered
+            | RefusalReason::PastCutOff => return Next::End { has_place: false },
         },
         // Whether it was carried out is not known: only the same id tells.
         Some(Outcome::Failed { .. }) | None => (0, true),

@@ -130,6 +130,7 @@ impl Fake {
             applicants: vec![RegisteredApplicant {
                 nik_last_four: nik[12..].to_owned(),
                 reference: request.applicants[0].reference.clone(),
+                ..RegisteredApplicant::default()
             }],
             create_time: Some(if self.breaks == Break::Past { now - HOUR } else { now }.into()),
             ..Registration::default()

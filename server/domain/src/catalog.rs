@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening, Zone},
+    fees::Fees,
     ids::{OfficeId, OpeningId},
     refusal::Refusal,
     slot::Lane,
@@ -52,6 +53,17 @@ pub struct LaneOffer {
     pub places: u32,
     /// Where the figure comes from.
     pub source: Arc<str>,
+    /// Until when one may ask on the service day itself, in minutes after its midnight; until booking for the day ends
+    /// where it is not said.
+    pub cut_off_minute: Option<u16>,
+}
+
+impl LaneOffer {
+    /// The instant of its cut-off on a service day.
+    #[must_use]
+    pub fn cut_off(&self, day: ServiceDay, zone: &Zone) -> Option<UnixMillis> {
+        Some(day.minute(self.cut_off_minute?, zone))
+    }
 }
 
 /// A place that serves applicants.
@@ -96,11 +108,14 @@ impl Office {
         now: UnixMillis,
     ) -> Refusal {
         let today = ServiceDay::at(now, &self.zone);
-        if self.offer(lane).is_none() {
+        let Some(offer) = self.offer(lane) else {
             return Refusal::LaneNotOffered { offered: self.lanes.iter().map(|offer| offer.lane).collect() };
-        }
+        };
         if day < today || (day == today && now >= day.minute(self.closing_minute, &self.zone)) {
             return Refusal::Closed { at: day.minute(self.closing_minute, &self.zone) };
+        }
+        if let Some(at) = offer.cut_off(day, &self.zone).filter(|at| day == today && now >= *at) {
+            return Refusal::PastCutOff { at };
         }
         if let Some(name) = holidays.get(&day) {
             return Refusal::NotAServiceDay { holiday: Some(name.clone()) };
@@ -121,4 +136,6 @@ pub struct Catalog {
     pub holidays: Holidays,
     /// Offices, parents before children.
     pub offices: Vec<Office>,
+    /// What passports cost.
+    pub fees: Fees,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     calendar::{Weekday, WeeklyOpening},
     catalog::{Catalog, Office},
+    fees::Price,
 };
 
 /// One difference.
@@ -58,7 +59,16 @@ impl Catalog {
             (format!("holiday {day}"), Fields::from([("name".to_owned(), name.to_string())]))
         });
         let offices = self.offices.iter().map(|of| (format!("office {}", of.id), office(of)));
-        openings.chain(holidays).chain(offices).collect()
+        let price = |price: &Price| {
+            Fields::from([
+                ("rupiah".to_owned(), price.rupiah.0.to_string()),
+                ("source".to_owned(), price.source.to_string()),
+            ])
+        };
+        let fees = self.fees.passports.iter().map(|(kind, at)| (format!("fee {kind}"), price(at)));
+        let surcharges =
+            self.fees.surcharges.iter().map(|(lane, at)| (format!("surcharge {lane}"), price(at)));
+        openings.chain(holidays).chain(offices).chain(fees).chain(surcharges).collect()
     }
 }
 
@@ -108,6 +118,9 @@ fn office(office: &Office) -> Fields {
     for offer in &office.lanes {
         fields.insert(format!("lane {} places", offer.lane), offer.places.to_string());
         fields.insert(format!("lane {} source", offer.lane), offer.source.to_string());
+        if let Some(minute) = offer.cut_off_minute {
+            fields.insert(format!("lane {} cut_off_time", offer.lane), clock(minute));
+        }
     }
     fields
 }

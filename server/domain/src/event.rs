@@ -5,11 +5,16 @@ use std::sync::Arc;
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
+    fees::Fees,
     ids::{CallerNumber, ContentHash, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     registration::Registration,
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
+
+/// Version of the event set that is written, and the newest that is understood. A log of an older one is raised before
+/// anything else is written to it.
+pub const FORMAT: u32 = 2;
 
 /// Who made a change.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -53,6 +58,8 @@ pub enum Change {
         /// Recognises the NIK key.
         nik_key_check: [u8; 16],
     },
+    /// From here on events of a newer set may come.
+    FormatRaised(u32),
     /// The holidays, all of them.
     HolidaysDefined(Arc<Holidays>),
     /// An opening rule, new or changed.
@@ -68,6 +75,8 @@ pub enum Change {
     },
     /// An office left the catalogue.
     OfficeClosed(OfficeNumber),
+    /// What passports cost, all of it.
+    FeesDefined(Arc<Fees>),
     /// A catalogue was applied; what differed stands in events of its own.
     CatalogApplied {
         /// Digest of all of it.
@@ -131,6 +140,39 @@ pub enum Change {
 }
 
 impl Change {
+    /// The first event set that has it, with everything it carries.
+    #[must_use]
+    pub fn format(&self) -> u32 {
+        let is_new = match self {
+            Self::FormatRaised(_) | Self::FeesDefined(_) => true,
+            Self::OfficeDefined { office, .. } => {
+                office.lanes.iter().any(|offer| offer.cut_off_minute.is_some())
+            }
+            Self::TrancheReleased(Release { times, .. }) | Self::TrancheChanged { times, .. } => {
+                times.cut_off.is_some()
+            }
+            Self::Granted(registration) => {
+                registration.particulars.is_some()
+                    || registration.applicants.iter().any(|applicant| applicant.passport.is_some())
+            }
+            Self::LogOpened { .. }
+            | Self::HolidaysDefined(_)
+            | Self::OpeningDefined(_)
+            | Self::OpeningRemoved(_)
+            | Self::OfficeClosed(_)
+            | Self::CatalogApplied { .. }
+            | Self::CommandCarriedOut(_)
+            | Self::OverrideSet { .. }
+            | Self::OverrideCleared(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
+            | Self::Cancelled { .. }
+            | Self::DayClosed { .. }
+            | Self::DayForgotten { .. } => false,
+        };
+        if is_new { 2 } else { 1 }
+    }
+
     /// The slot whose places it schedules, alters, takes or gives back, or whose override it sets.
     #[must_use]
     pub fn slot(&self) -> Option<SlotKey> {
@@ -142,9 +184,11 @@ impl Change {
             | Self::OverrideSet { slot, .. }
             | Self::OverrideCleared(slot) => Some(*slot),
             Self::LogOpened { .. }
+            | Self::FormatRaised(_)
             | Self::HolidaysDefined(_)
             | Self::OpeningDefined(_)
             | Self::OpeningRemoved(_)
+            | Self::FeesDefined(_)
             | Self::CatalogApplied { .. }
             | Self::CommandCarriedOut(_)
             | Self::Paused(_)
@@ -182,9 +226,11 @@ impl Change {
             Self::Granted(registration) => Some(registration.id),
             Self::Cancelled { id, .. } => Some(*id),
             Self::LogOpened { .. }
+            | Self::FormatRaised(_)
             | Self::HolidaysDefined(_)
             | Self::OpeningDefined(_)
             | Self::OpeningRemoved(_)
+            | Self::FeesDefined(_)
             | Self::CatalogApplied { .. }
             | Self::CommandCarriedOut(_)
             | Self::OverrideSet { .. }
@@ -245,6 +291,8 @@ pub struct Times {
     pub open_at: UnixMillis,
     /// When booking for the day ends, in every lane.
     pub close_at: UnixMillis,
+    /// When this lane takes no more asks, if that is another time.
+    pub cut_off: Option<UnixMillis>,
     /// When the service day ends.
     pub day_end: UnixMillis,
 }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 const PAUSED: u64 = 1 << 32;
+const CUT_OFF: u64 = 1 << 33;
 
 /// Committed figures of a slot, as the ledger publishes them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +34,18 @@ pub struct Figures {
     pub open_at: UnixMillis,
     /// When booking ends.
     pub close_at: UnixMillis,
+    /// What ends it.
+    pub ending: Ending,
+}
+
+/// What ends booking for a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Ending {
+    /// The office's closing time.
+    #[default]
+    Closing,
+    /// An hour from which on this lane takes no more asks for the day.
+    CutOff,
 }
 
 /// The shared part of a slot: read by every call, written by the ledger's thread at publication.
@@ -105,6 +118,7 @@ impl SlotGate {
             paused: word & PAUSED != 0,
             open_at: UnixMillis(counts.open_at_ms.load(Ordering::Relaxed)),
             close_at: UnixMillis(counts.close_at_ms.load(Ordering::Relaxed)),
+            ending: if word & CUT_OFF == 0 { Ending::Closing } else { Ending::CutOff },
         }
     }
 
@@ -243,7 +257,10 @@ impl Figures {
     #[must_use]
     pub fn refuse(&self, places: u32, now: UnixMillis) -> Option<Refusal> {
         if now >= self.close_at {
-            return Some(Refusal::Closed { at: self.close_at });
+            return Some(match self.ending {
+                Ending::Closing => Refusal::Closed { at: self.close_at },
+                Ending::CutOff => Refusal::PastCutOff { at: self.close_at },
+            });
         }
         // INV-6: nothing before its opening.
         if now < self.open_at {
@@ -340,9 +357,13 @@ impl Keeper {
         gate.capacity.store(figures.capacity, Ordering::Relaxed);
         gate.open_at_ms.store(figures.open_at.0, Ordering::Relaxed);
         gate.close_at_ms.store(figures.close_at.0, Ordering::Relaxed);
-        let flags = if figures.paused { PAUSED } else { 0 };
+        let paused = if figures.paused { PAUSED } else { 0 };
+        let ending = match figures.ending {
+            Ending::Closing => 0,
+            Ending::CutOff => CUT_OFF,
+        };
         // Release: pairs with the Acquire in `figures`. Publication order: registrations, request map, this, answers.
-        gate.word.store(u64::from(figures.free) | flags, Ordering::Release);
+        gate.word.store(u64::from(figures.free) | paused | ending, Ordering::Release);
 
         // What circulates shrank by `spent`; it must become the new `free`.
         let owed = i64::from(self.free) + i64::from(self.debt) - i64::from(spent) - i64::from(figures.free);
@@ -383,12 +404,14 @@ mod tests {
     use super::*;
 
     fn figures(free: u32) -> Figures {
-        Figures { capacity: 10, free, paused: false, open_at: UnixMillis(1_000), close_at: UnixMillis(2_000) }
+        let (open_at, close_at) = (UnixMillis(1_000), UnixMillis(2_000));
+        Figures { capacity: 10, free, paused: false, open_at, close_at, ending: Ending::Closing }
     }
 
     #[test]
     fn each_reason_to_refuse_is_read_from_the_committed_figures() {
         let paused = Figures { paused: true, ..figures(3) };
+        let cut_off = Figures { ending: Ending::CutOff, ..figures(3) };
         for (figures, places, now, expected) in [
             (figures(3), 3, 1_000, None),
             (figures(3), 1, 999, Some(Refusal::NotOpenYet { open_at: UnixMillis(1_000) })),
@@ -396,6 +419,8 @@ mod tests {
             (figures(0), 1, 1_500, Some(Refusal::SoldOut)),
             (figures(3), 4, 1_500, Some(Refusal::NotEnoughPlaces { available: 3, asked: 4 })),
             (paused, 1, 1_500, Some(Refusal::Paused)),
+            (cut_off, 1, 1_999, None),
+            (cut_off, 1, 2_000, Some(Refusal::PastCutOff { at: UnixMillis(2_000) })),
         ] {
             let (gate, _keeper) = SlotGate::new(figures, 8);
             assert_eq!(gate.figures(), figures);

@@ -14,6 +14,8 @@ pub const SLUG_CHARS_MAX: usize = 63;
 pub const PLACES_PER_LANE_MAX: u32 = 1_000_000;
 /// Offices of one catalogue.
 pub const OFFICES_MAX: usize = 10_000;
+/// Rupiah of one passport, or of one lane's surcharge.
+pub const RUPIAH_MAX: u32 = 100_000_000;
 /// Weeks an opening may reach ahead.
 pub const WEEKS_AHEAD_MAX: u8 = 26;
 /// Scheduled changes (releases, day closings) written with one batch; the rest follow in the next.

@@ -50,6 +50,11 @@ pub enum Refusal {
         /// What it offers.
         offered: Vec<Lane>,
     },
+    /// The lane takes asks up to an hour of the service day itself, and that has passed.
+    PastCutOff {
+        /// Since then.
+        at: UnixMillis,
+    },
 }
 
 impl Refusal {
@@ -60,7 +65,7 @@ impl Refusal {
     }
 
     /// Names of the reasons, as in the API and in metrics.
-    pub const REASONS: [&'static str; 10] = [
+    pub const REASONS: [&'static str; 11] = [
         "SOLD_OUT",
         "NOT_ENOUGH_PLACES",
         "NOT_OPEN_YET",
@@ -71,6 +76,7 @@ impl Refusal {
         "NOT_A_SERVICE_DAY",
         "BEYOND_HORIZON",
         "LANE_NOT_OFFERED",
+        "PAST_CUT_OFF",
     ];
 
     /// Position in [`Refusal::REASONS`].
@@ -87,6 +93,7 @@ impl Refusal {
             Self::NotAServiceDay { .. } => 7,
             Self::BeyondHorizon { .. } => 8,
             Self::LaneNotOffered { .. } => 9,
+            Self::PastCutOff { .. } => 10,
         }
     }
 }

@@ -6,8 +6,10 @@ use compact_str::CompactString;
 
 use crate::{
     code::BookingCode,
+    fees::Rupiah,
     ids::{ContentHash, RegistrationId, RequestKey, TrancheNumber},
     nik::ApplicantKey,
+    passport::{Ground, PassportKind},
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -19,6 +21,8 @@ pub struct Applicant {
     pub key: ApplicantKey,
     /// Last four digits of the NIK.
     pub last_four: u16,
+    /// What the person comes for, if that was said.
+    pub passport: Option<PassportKind>,
     /// The caller's own reference. Most are short and stand in place.
     pub reference: CompactString,
 }
@@ -82,6 +86,8 @@ pub struct Ask {
     pub slot: SlotKey,
     /// The party.
     pub applicants: Party,
+    /// Why they come by the priority lane.
+    pub ground: Option<Ground>,
     /// Randomness for the booking code.
     pub code_seed: u64,
 }
@@ -128,8 +134,27 @@ pub struct Registration {
     pub created: UnixMillis,
     /// When it last changed.
     pub updated: UnixMillis,
+    /// What few registrations have; `None` where all of it is empty.
+    pub particulars: Option<Box<Particulars>>,
+}
+
+/// What few registrations have: it takes room only where it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Particulars {
+    /// What the party pays, where it is known.
+    pub fee: Option<Rupiah>,
+    /// Why they come by the priority lane.
+    pub ground: Option<Ground>,
     /// Why it was cancelled.
     pub cancel_reason: Box<str>,
+}
+
+impl Particulars {
+    /// In its place, if there is anything in it.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 impl Registration {
@@ -143,6 +168,33 @@ impl Registration {
     #[must_use]
     pub fn has(&self, applicant: ApplicantKey) -> bool {
         self.applicants.iter().any(|other| other.key == applicant)
+    }
+
+    /// What the party pays; `None` where nothing is known of it.
+    #[must_use]
+    pub fn fee(&self) -> Option<Rupiah> {
+        self.particulars.as_ref()?.fee
+    }
+
+    /// Why they come by the priority lane.
+    #[must_use]
+    pub fn ground(&self) -> Option<Ground> {
+        self.particulars.as_ref()?.ground
+    }
+
+    /// Why it was cancelled; empty unless it was.
+    #[must_use]
+    pub fn cancel_reason(&self) -> &str {
+        self.particulars.as_ref().map_or("", |particulars| &particulars.cancel_reason)
+    }
+
+    /// The same with other particulars.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Particulars)) -> Self {
+        let mut particulars = self.particulars.take().map_or_else(Particulars::default, |found| *found);
+        change(&mut particulars);
+        self.particulars = particulars.boxed();
+        self
     }
 }
 

@@ -180,7 +180,7 @@ fn each_outcome_of_a_cancellation() {
     let granted = world.register(ask).unwrap();
     assert_eq!(world.cancel(RegistrationId(1)), Err(Rejection::NotFound));
     let cancelled = world.cancel(granted.id).unwrap();
-    assert_eq!(&*cancelled.cancel_reason, "changed plans");
+    assert_eq!(cancelled.cancel_reason(), "changed plans");
     assert_eq!(world.cancel(granted.id), Ok(cancelled), "again: the same");
     let ask = world.ask("2026-11-30", Lane::Regular, &[1]);
     let again = world.register(ask).unwrap();

@@ -313,7 +313,7 @@ impl Run {
                     | Refusal::BeyondHorizon { .. }
                     | Refusal::LaneNotOffered { .. } => figures.is_none(),
                     Refusal::Paused => self.clerk.pauses.iter().any(|scope| scope.covers(slot)),
-                    Refusal::Busy => false,
+                    Refusal::PastCutOff { .. } | Refusal::Busy => false,
                 };
                 prop_assert!(reason, "{refusal:?} with {free} free");
             }

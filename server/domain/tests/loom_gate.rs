@@ -3,14 +3,14 @@
 #![cfg(loom)]
 
 use kuota_domain::{
-    gate::{Figures, SlotGate},
+    gate::{Ending, Figures, SlotGate},
     time::UnixMillis,
 };
 use loom::thread;
 
 fn figures(free: u32) -> Figures {
     let (open_at, close_at) = (UnixMillis(0), UnixMillis(10));
-    Figures { capacity: 8, free, paused: false, open_at, close_at }
+    Figures { capacity: 8, free, paused: false, open_at, close_at, ending: Ending::Closing }
 }
 
 /// Everyone who was let in, by permits held.

@@ -10,8 +10,10 @@ use std::{
 use kuota_domain::{
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{Catalog, LaneOffer, Office, OfficeKind},
+    fees::{Fees, Price, Rupiah},
     ids::Slug,
-    limits::{HOLIDAYS_MAX, OFFICES_MAX, OPENINGS_MAX, PLACES_PER_LANE_MAX, WEEKS_AHEAD_MAX},
+    limits::{HOLIDAYS_MAX, OFFICES_MAX, OPENINGS_MAX, PLACES_PER_LANE_MAX, RUPIAH_MAX, WEEKS_AHEAD_MAX},
+    passport::PassportKind,
     slot::Lane,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -42,6 +44,10 @@ struct CatalogFile {
     openings: Vec<OpeningEntry>,
     #[serde(default, rename = "holiday")]
     holidays: Vec<HolidayEntry>,
+    #[serde(default, rename = "fee")]
+    fees: Vec<FeeEntry>,
+    #[serde(default, rename = "surcharge")]
+    surcharges: Vec<SurchargeEntry>,
     #[serde(default, rename = "office")]
     offices: Vec<OfficeEntry>,
 }
@@ -61,6 +67,22 @@ struct OpeningEntry {
 struct HolidayEntry {
     date: Spanned<Date>,
     name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeeEntry {
+    passport: Spanned<Passport>,
+    rupiah: Bounded<0, RUPIAH_MAX>,
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SurchargeEntry {
+    lane: Spanned<LaneName>,
+    rupiah: Bounded<0, RUPIAH_MAX>,
+    source: String,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +107,7 @@ struct LaneEntry {
     lane: Spanned<LaneName>,
     places: Bounded<0, PLACES_PER_LANE_MAX>,
     source: String,
+    cut_off_time: Option<Clock>,
 }
 
 type Complaint = (std::ops::Range<usize>, String);
@@ -121,6 +144,7 @@ impl CatalogFile {
                 return Err((span, format!("holiday {day} is there twice")));
             }
         }
+        let fees = check_fees(self.fees, self.surcharges)?;
         let mut kinds: HashMap<Slug, OfficeKind> = HashMap::new();
         let mut offices = Vec::with_capacity(self.offices.len());
         for entry in self.offices {
@@ -156,8 +180,26 @@ impl CatalogFile {
                 lanes: check_lanes(entry.lanes)?,
             });
         }
-        Ok(Catalog { openings, holidays, offices })
+        Ok(Catalog { openings, holidays, offices, fees })
     }
+}
+
+fn check_fees(passports: Vec<FeeEntry>, surcharges: Vec<SurchargeEntry>) -> Result<Fees, Complaint> {
+    let price = |rupiah: u32, source: String| Price { rupiah: Rupiah(rupiah), source: source.into() };
+    let mut fees = Fees::default();
+    for entry in passports {
+        let (span, kind) = (entry.passport.span(), entry.passport.into_inner().0);
+        if fees.passports.insert(kind, price(entry.rupiah.0, entry.source)).is_some() {
+            return Err((span, format!("the fee of {kind} is there twice")));
+        }
+    }
+    for entry in surcharges {
+        let (span, lane) = (entry.lane.span(), entry.lane.into_inner().0);
+        if fees.surcharges.insert(lane, price(entry.rupiah.0, entry.source)).is_some() {
+            return Err((span, format!("the surcharge of {lane} is there twice")));
+        }
+    }
+    Ok(fees)
 }
 
 fn check_lanes(entries: Vec<LaneEntry>) -> Result<Vec<LaneOffer>, Complaint> {
@@ -167,7 +209,12 @@ fn check_lanes(entries: Vec<LaneEntry>) -> Result<Vec<LaneOffer>, Complaint> {
         if lanes.iter().any(|offer| offer.lane == lane) {
             return Err((span, format!("lane {lane} is there twice")));
         }
-        lanes.push(LaneOffer { lane, places: entry.places.0, source: entry.source.into() });
+        lanes.push(LaneOffer {
+            lane,
+            places: entry.places.0,
+            source: entry.source.into(),
+            cut_off_minute: entry.cut_off_time.map(|time| time.0),
+        });
     }
     lanes.sort_by_key(|offer| offer.lane);
     Ok(lanes)
@@ -198,6 +245,9 @@ from_text! {
     };
     Kind(OfficeKind), |text| {
         OfficeKind::from_name(text).ok_or_else(|| one_of(OfficeKind::ALL.iter().map(|kind| kind.name())))
+    };
+    Passport(PassportKind), |text| {
+        PassportKind::from_name(text).ok_or_else(|| one_of(PassportKind::ALL.iter().map(|kind| kind.name())))
     };
     LaneName(Lane), |text| {
         Lane::from_name(text).ok_or_else(|| one_of(Lane::ALL.iter().map(|lane| lane.name())))
@@ -258,6 +308,10 @@ mod tests {
         assert_eq!(pontianak.id.as_str(), "kanim-pontianak");
         assert_eq!(pontianak.offer(Lane::Regular).unwrap().places, 120);
         assert_eq!(catalog.offices.len(), 11);
+        assert_eq!(pontianak.offer(Lane::OneDay).unwrap().cut_off_minute, Some(600));
+        let rupiah: Vec<u32> = catalog.fees.passports.values().map(|price| price.rupiah.0).collect();
+        assert_eq!(rupiah, [350_000, 650_000, 650_000, 950_000]);
+        assert_eq!(catalog.fees.surcharges[&Lane::OneDay].rupiah, Rupiah(1_000_000));
         assert_eq!(catalog.offices.iter().filter(|office| office.kind == OfficeKind::Mpp).count(), 3);
         assert!(catalog.offices.iter().all(|office| office.zone.name() == "Asia/Pontianak"));
     }
@@ -287,8 +341,11 @@ mod tests {
                 "parent",
                 "parent `nobody` must be",
             ),
-            ("\"ONE_DAY\"", "\"REGULAR\"", "lane", "lane REGULAR is there twice"),
+            ("\"ONE_DAY\"\nplaces", "\"REGULAR\"\nplaces", "lane", "lane REGULAR is there twice"),
             ("places = 120", "places = -1", "places", "-1: 0 to 1000000 is allowed"),
+            ("\"10:00\"", "\"10\"", "cut_off_time", "`10`: a time of day from 00:00 to 24:00"),
+            ("rupiah = 350000", "rupiah = -1", "rupiah", "-1: 0 to 100000000 is allowed"),
+            ("\"ORDINARY_5_YEARS\"", "\"DIPLOMATIC\"", "passport", "`DIPLOMATIC`: one of ORDINARY_5_YEARS, "),
             ("places = 120", "seats = 120", "seats", "unknown field `seats`, expected one of"),
             ("kind = \"KANIM\"", "kind = ", "kind", ""),
         ] {

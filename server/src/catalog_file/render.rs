@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use kuota_domain::{
     calendar::{Weekday, WeeklyOpening},
     catalog::{Catalog, Office},
+    fees::Price,
 };
 use toml::Value;
 
@@ -20,10 +21,25 @@ pub fn render(catalog: &Catalog) -> String {
         pair(&mut text, "date", day.to_string());
         pair(&mut text, "name", name.to_string());
     }
+    for (kind, price) in &catalog.fees.passports {
+        line(&mut text, "\n[[fee]]");
+        pair(&mut text, "passport", kind.name());
+        self::price(price, &mut text);
+    }
+    for (lane, price) in &catalog.fees.surcharges {
+        line(&mut text, "\n[[surcharge]]");
+        pair(&mut text, "lane", lane.name());
+        self::price(price, &mut text);
+    }
     for office in &catalog.offices {
         self::office(office, &mut text);
     }
     text.trim_start().to_owned()
+}
+
+fn price(price: &Price, text: &mut String) {
+    pair(text, "rupiah", i64::from(price.rupiah.0));
+    pair(text, "source", price.source.to_string());
 }
 
 fn opening(rule: &WeeklyOpening, text: &mut String) {
@@ -57,6 +73,9 @@ fn office(office: &Office, text: &mut String) {
         pair(text, "lane", offer.lane.name());
         pair(text, "places", i64::from(offer.places));
         pair(text, "source", offer.source.to_string());
+        if let Some(minute) = offer.cut_off_minute {
+            pair(text, "cut_off_time", clock(minute));
+        }
     }
 }
 

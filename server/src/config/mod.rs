@@ -77,7 +77,7 @@ impl fmt::Display for CatalogSource {
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Catalogue of offices, lanes, openings and holidays [default: West Kalimantan, built in].
+    /// Catalogue of offices, lanes, openings, holidays and fees [default: West Kalimantan, built in].
     #[arg(long, env = "KUOTA_CATALOG", value_name = "FILE")]
     catalog: Option<PathBuf>,
     /// gRPC address for other services [default: 127.0.0.1:50051].

@@ -91,7 +91,8 @@ pub fn retry_after(refusal: &Refusal, now: UnixMillis, spread: u64) -> Option<Du
         | Refusal::AlreadyRegistered { .. }
         | Refusal::NotAServiceDay { .. }
         | Refusal::BeyondHorizon { .. }
-        | Refusal::LaneNotOffered { .. } => None,
+        | Refusal::LaneNotOffered { .. }
+        | Refusal::PastCutOff { .. } => None,
     }
 }
 

@@ -170,6 +170,18 @@ impl Recovered {
         Ok(())
     }
 
+    /// Raises the log of an older server to the format of this one, before anything else is written.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub fn raise_format(&mut self, now: UnixMillis) -> Result<(), BootError> {
+        let before = self.ledger.identity().map(|identity| identity.format);
+        if self.ledger.format_due().is_some() && self.write(Vec::new(), ("start", "a newer server"), now)? {
+            info!(before, now = FORMAT, "the log's format was raised: older servers will refuse it");
+        }
+        Ok(())
+    }
+
     /// Brings the ledger in line with the catalogue and the calendar.
     ///
     /// # Errors
@@ -231,9 +243,10 @@ impl Recovered {
         now: UnixMillis,
     ) -> Result<bool, BootError> {
         self.now = self.now.max(now);
+        let changes = self.ledger.format_due().into_iter().chain(changes);
         let event =
             |change| Event { at: self.now, actor: Actor::system(subject), reason: reason.into(), change };
-        let events: Vec<Event> = changes.into_iter().map(event).collect();
+        let events: Vec<Event> = changes.map(event).collect();
         for batch in events.chunks(BATCH_COMMANDS_MAX) {
             for (seq, event) in (self.writer.chain.last_seq() + 1..).zip(batch) {
                 self.ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;

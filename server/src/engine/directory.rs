@@ -9,6 +9,7 @@ use std::{
 use kuota_domain::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
+    fees::Fees,
     gate::{Figures, SlotGate},
     ids::{OfficeId, OfficeNumber},
     ledger::Ledger,
@@ -25,6 +26,7 @@ pub struct Directory {
     numbers: Arc<HashMap<OfficeId, OfficeNumber>>,
     offices: Vec<Arc<OfficeEntry>>,
     holidays: Arc<Holidays>,
+    fees: Arc<Fees>,
 }
 
 /// One office with its slots.
@@ -42,6 +44,7 @@ pub struct OfficeEntry {
 #[derive(Clone, Debug)]
 pub(super) struct OfficesView {
     holidays: Arc<Holidays>,
+    fees: Arc<Fees>,
     offices: Vec<(Arc<Office>, Option<WeeklyOpening>, bool)>,
 }
 
@@ -51,7 +54,8 @@ impl OfficesView {
             let rule = ledger.rule_of(office).cloned();
             (office.clone(), rule, open)
         });
-        Self { holidays: ledger.holidays().clone(), offices: offices.collect() }
+        let (holidays, fees) = (ledger.holidays().clone(), ledger.fees().clone());
+        Self { holidays, fees, offices: offices.collect() }
     }
 }
 
@@ -82,6 +86,12 @@ impl Directory {
         (first.0..).map(OfficeNumber).zip(self.offices.iter().skip(first.index()))
     }
 
+    /// What passports cost.
+    #[must_use]
+    pub const fn fees(&self) -> &Arc<Fees> {
+        &self.fees
+    }
+
     /// Committed figures of a slot.
     #[must_use]
     pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
@@ -95,7 +105,7 @@ impl Directory {
     }
 
     pub(super) fn set_offices(&mut self, view: OfficesView) {
-        self.holidays = view.holidays;
+        (self.holidays, self.fees) = (view.holidays, view.fees);
         for (number, (office, rule, open)) in (0..).map(OfficeNumber).zip(view.offices) {
             self.set_office(number, &office, rule, open);
         }

@@ -238,6 +238,11 @@ impl LedgerThread {
     }
 
     pub(super) fn decide_due(&mut self) {
+        // Before anything else is written, whatever that is: a full log may have kept the start from it.
+        if let Some(change) = self.ledger.format_due() {
+            let (at, actor) = (self.now, Actor::system("start"));
+            self.apply(Event { at, actor, reason: "a newer server".into(), change });
+        }
         let backing_off = self.log_full_until.is_some_and(|until| self.now < until);
         let has_room = self.current.events.len() < DUE_EVENTS_PER_BATCH_MAX;
         if self.now < self.ledger.next_due() || backing_off || !has_room {
@@ -319,6 +324,7 @@ impl LedgerThread {
             Change::HolidaysDefined(_)
             | Change::OpeningDefined(_)
             | Change::OpeningRemoved(_)
+            | Change::FeesDefined(_)
             | Change::OfficeDefined { .. }
             | Change::OfficeClosed(_) => {
                 self.current.catalog_changed = true;
@@ -329,6 +335,7 @@ impl LedgerThread {
             | Change::Paused(_)
             | Change::Resumed(_) => self.current.layer_changed = true,
             Change::LogOpened { .. }
+            | Change::FormatRaised(_)
             | Change::CatalogApplied { .. }
             | Change::CommandCarriedOut(_)
             | Change::TrancheReleased(_)

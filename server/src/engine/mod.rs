@@ -42,7 +42,7 @@ pub use self::{
     history::{History, HistoryQuery, Subject},
     log_thread::LogWriter,
     operate::{Operated, OperatorAnswer, OperatorView, Receipt},
-    register::Wish,
+    register::{Person, Wish},
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
 use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes};

@@ -12,6 +12,7 @@ use kuota_domain::{
     gate::{Pass, SlotGate},
     ids::{CallerNumber, ContentHash, RegistrationId, RequestKey},
     nik::Nik,
+    passport::{Ground, PassportKind},
     refusal::Refusal,
     registration::{Applicant, Ask, Party},
     slot::{Lane, SlotKey},
@@ -43,10 +44,23 @@ pub struct Wish {
     pub day: ServiceDay,
     /// The lane.
     pub lane: Lane,
-    /// The party, with the caller's references. The NIKs are wiped when the call leaves here (INV-10).
-    pub party: SmallVec<[(Nik, CompactString); 1]>,
+    /// The party. Their NIKs are wiped when the call leaves here (INV-10).
+    pub party: SmallVec<[Person; 1]>,
+    /// Why they come by the priority lane.
+    pub ground: Option<Ground>,
     /// How safe the answer must be.
     pub durability: Durability,
+}
+
+/// One of a party, as it came in.
+#[derive(Debug)]
+pub struct Person {
+    /// Who.
+    pub nik: Nik,
+    /// What for, if that was said.
+    pub passport: Option<PassportKind>,
+    /// The caller's own reference.
+    pub reference: CompactString,
 }
 
 impl Engine {
@@ -146,19 +160,20 @@ impl Engine {
         };
         if let (None, Some(gate)) = (&refusal, gate) {
             self.admit(key, from)?;
-            let (applicants, content) = self.identify(slot, wish.party);
+            let (applicants, content) = self.identify(slot, wish.party, wish.ground);
             let ask = Ask {
                 registration: self.new_registration_id(now),
                 request: key,
                 content,
                 slot,
                 applicants,
+                ground: wish.ground,
                 code_seed: Uuid::new_v4().as_u64_pair().0,
             };
             return self.enter((gate, from), ask, (wish.durability, caller), now);
         }
         if self.read.requests.knows(key) {
-            let (_, content) = self.identify(slot, wish.party);
+            let (_, content) = self.identify(slot, wish.party, wish.ground);
             match self.read.requests.join(key, content, (wish.durability, caller)) {
                 Found::Vacant => {}
                 found => return found.reached(),
@@ -261,25 +276,41 @@ impl Engine {
     fn identify(
         &self,
         slot: SlotKey,
-        mut party: SmallVec<[(Nik, CompactString); 1]>,
+        mut party: SmallVec<[Person; 1]>,
+        ground: Option<Ground>,
     ) -> (Party, ContentHash) {
         let mut content = Sha256::new();
         content.update(slot.office.0.to_be_bytes());
         content.update(slot.day.number().to_be_bytes());
         content.update([u8::try_from(slot.lane.index()).unwrap_or(u8::MAX)]);
         // In place, so that the digits are wiped where they stand (INV-10).
-        let applicants = party.iter_mut().map(|(nik, reference)| {
-            let (key, reference) = (self.nik_key.applicant(nik), std::mem::take(reference));
+        let applicants = party.iter_mut().map(|person| {
+            let (key, reference) =
+                (self.nik_key.applicant(&person.nik), std::mem::take(&mut person.reference));
             content.update(key.0);
             content.update((reference.len() as u64).to_be_bytes());
             content.update(reference.as_bytes());
-            Applicant { key, last_four: nik.last_four(), reference }
+            Applicant { key, last_four: person.nik.last_four(), passport: person.passport, reference }
         });
-        let applicants = applicants.collect();
+        let applicants: Party = applicants.collect();
+        specifics_into(&applicants, ground, &mut content);
         let mut hash = [0; 16];
         hash.copy_from_slice(&content.finalize()[..16]);
         (applicants, ContentHash(hash))
     }
+}
+
+/// Hashes what some asks say beyond the rest. Nothing where they do not: the repeat of an ask from before there was
+/// anything to say is the same ask.
+fn specifics_into(party: &[Applicant], ground: Option<Ground>, content: &mut Sha256) {
+    if ground.is_none() && party.iter().all(|applicant| applicant.passport.is_none()) {
+        return;
+    }
+    // A byte each: fewer than are hashed of one more applicant, so that no other party spells the same.
+    for applicant in party {
+        content.update([applicant.passport.map_or(0, PassportKind::number)]);
+    }
+    content.update([ground.map_or(0, Ground::number)]);
 }
 
 /// How far a registration came without waiting.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Api, BoxStream, command,
-    convert::{self, Violations, lane_of, state_of, timestamp},
+    convert::{self, Violations, ground_of, lane_of, passport_of, state_of, timestamp},
     history,
     language::Language,
     office,
@@ -381,6 +381,9 @@ fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistra
         references: found.applicants.iter().map(|applicant| applicant.reference.to_string()).collect(),
         create_time: Some(timestamp(found.created)),
         update_time: Some(timestamp(found.updated)),
-        cancel_reason: found.cancel_reason.to_string(),
+        cancel_reason: found.cancel_reason().to_owned(),
+        fee_rupiah: found.fee().map(|fee| fee.0.into()),
+        ground: ground_of(found.ground()).into(),
+        passport_kinds: found.applicants.iter().map(|one| passport_of(one.passport).into()).collect(),
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct Ask<'a> {
     pub(super) lane: i32,
     pub(super) applicants: SmallVec<[Applicant<'a>; 1]>,
     pub(super) durability: i32,
+    pub(super) ground: i32,
 }
 
 /// `kuota.v1.Applicant`, borrowed. Has no `Debug` that would tell digits (INV-10).
@@ -21,6 +22,7 @@ pub(super) struct Ask<'a> {
 pub(super) struct Applicant<'a> {
     pub(super) nik: &'a str,
     pub(super) reference: &'a str,
+    pub(super) passport_kind: i32,
 }
 
 impl std::fmt::Debug for Applicant<'_> {
@@ -41,6 +43,7 @@ impl<'a> Ask<'a> {
                 (4, Value::Number(lane)) => ask.lane = i32::try_from(lane).ok()?,
                 (5, Value::Bytes(applicant)) => ask.applicants.push(Applicant::read(applicant)?),
                 (6, Value::Number(durability)) => ask.durability = i32::try_from(durability).ok()?,
+                (7, Value::Number(ground)) => ask.ground = i32::try_from(ground).ok()?,
                 _ => return None,
             }
         }
@@ -49,8 +52,11 @@ impl<'a> Ask<'a> {
 
     /// The same of what generated code has read.
     pub(super) fn of(request: &'a v1::RegisterRequest) -> Self {
-        let applicant =
-            |applicant: &'a v1::Applicant| Applicant { nik: &applicant.nik, reference: &applicant.reference };
+        let applicant = |applicant: &'a v1::Applicant| Applicant {
+            nik: &applicant.nik,
+            reference: &applicant.reference,
+            passport_kind: applicant.passport_kind,
+        };
         Self {
             request_id: &request.request_id,
             office_id: &request.office_id,
@@ -58,6 +64,7 @@ impl<'a> Ask<'a> {
             lane: request.lane,
             applicants: request.applicants.iter().map(applicant).collect(),
             durability: request.durability,
+            ground: request.ground,
         }
     }
 }
@@ -69,6 +76,7 @@ impl<'a> Applicant<'a> {
             match field? {
                 (1, Value::Bytes(text)) => applicant.nik = str::from_utf8(text).ok()?,
                 (2, Value::Bytes(text)) => applicant.reference = str::from_utf8(text).ok()?,
+                (3, Value::Number(kind)) => applicant.passport_kind = i32::try_from(kind).ok()?,
                 _ => return None,
             }
         }
@@ -134,8 +142,11 @@ mod tests {
     use super::*;
 
     fn request() -> v1::RegisterRequest {
-        let applicant =
-            |nik: &str, reference: &str| v1::Applicant { nik: nik.into(), reference: reference.into() };
+        let applicant = |nik: &str, reference: &str| v1::Applicant {
+            nik: nik.into(),
+            reference: reference.into(),
+            passport_kind: v1::PassportKind::Electronic10Years.into(),
+        };
         v1::RegisterRequest {
             request_id: "01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f".into(),
             office_id: "kanim-pontianak".into(),
@@ -143,6 +154,7 @@ mod tests {
             lane: v1::Lane::OneDay.into(),
             applicants: vec![applicant("6171010101900001", "\u{e9}"), applicant("", &"x".repeat(200))],
             durability: v1::Durability::Accepted.into(),
+            ground: v1::PriorityGround::Pregnant.into(),
         }
     }
 
@@ -172,7 +184,7 @@ mod tests {
             with(&[0x0a, 1, 0xff]),            // no UTF-8
             with(&[0x0d, 1, 2, 3, 4]),         // a text in four bytes
             with(&[0x20, 0xff]),               // a number without end
-            with(&[0x2a, 2, 0x18, 1]),         // a third field of an applicant
+            with(&[0x2a, 2, 0x48, 1]),         // a ninth field of an applicant
             whole[..whole.len() - 3].to_vec(), // cut short
         ] {
             assert_eq!(Ask::read(&message), None, "{message:?}");

@@ -1,6 +1,5 @@
 //! Messages to domain values and back. Parses at the door: inside, an ill-formed value cannot exist.
 
-use compact_str::CompactString;
 use kuota_api::v1;
 use kuota_domain::{
     calendar::ServiceDay,
@@ -8,6 +7,7 @@ use kuota_domain::{
     ids::{CallerNumber, RegistrationId, RequestKey},
     limits::{PARTY_MAX, REASON_CHARS_MAX, REFERENCE_CHARS_MAX, SLUG_CHARS_MAX},
     nik::Nik,
+    passport::{Ground, PassportKind},
     registration::{Registration, RegistrationState},
     slot::Lane,
     time::UnixMillis,
@@ -23,9 +23,14 @@ use super::{
     encode::last_four,
     status::invalid,
 };
-use crate::engine::{Durability, Granted, Key, Wish};
+use crate::engine::{Durability, Granted, Key, Person, Wish};
 
 const UUID_ALLOWED: &str = "a UUID, as 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f, is allowed";
+
+const GROUNDS: &str = "on LANE_PRIORITY the ground is required: PRIORITY_GROUND_ELDERLY, PRIORITY_GROUND_DISABLED, \
+                       PRIORITY_GROUND_PREGNANT or PRIORITY_GROUND_CHILD_UNDER_FIVE";
+const PASSPORT_KINDS: &str = "PASSPORT_KIND_ORDINARY_5_YEARS, PASSPORT_KIND_ORDINARY_10_YEARS, \
+                              PASSPORT_KIND_ELECTRONIC_5_YEARS, PASSPORT_KIND_ELECTRONIC_10_YEARS or none is allowed";
 
 /// Collects what is wrong with a request, so that one answer names every field.
 #[derive(Default)]
@@ -56,21 +61,19 @@ pub(super) fn wish(ask: &Ask<'_>, caller: CallerNumber) -> Result<Wish, Status> 
     let day = violations.take("service_date", ServiceDay::parse(ask.service_date));
     let lane = violations.take("lane", lane(ask.lane));
     let durability = violations.take("durability", durability(ask.durability));
+    let ground = violations.take("ground", ground(ask.ground, lane)).flatten();
     let party = party(&ask.applicants, &mut violations);
     violations.check()?;
     match (request_id, day, lane, durability) {
         (Some(request_id), Some(day), Some(lane), Some(durability)) => {
             let office = ask.office_id.into();
-            Ok(Wish { caller, request_id, office, day, lane, party, durability })
+            Ok(Wish { caller, request_id, office, day, lane, party, ground, durability })
         }
         _ => Err(invalid(Vec::new())),
     }
 }
 
-fn party(
-    applicants: &[ask::Applicant<'_>],
-    violations: &mut Violations,
-) -> SmallVec<[(Nik, CompactString); 1]> {
+fn party(applicants: &[ask::Applicant<'_>], violations: &mut Violations) -> SmallVec<[Person; 1]> {
     if applicants.is_empty() || applicants.len() > PARTY_MAX {
         violations.add("applicants", format!("1 to {PARTY_MAX} applicants are allowed"));
     }
@@ -84,8 +87,15 @@ fn party(
         if let Some(first) = applicants[..index].iter().position(|other| other.nik == applicant.nik) {
             violations.add(field(), format!("no NIK twice in a party: the same as applicants[{first}]"));
         }
+        let kind = passport_kind(applicant.passport_kind);
+        if kind.is_err() {
+            violations.add(format!("applicants[{index}].passport_kind"), PASSPORT_KINDS);
+        }
         match Nik::parse(applicant.nik) {
-            Ok(nik) => party.push((nik, applicant.reference.into())),
+            Ok(nik) => {
+                let (passport, reference) = (kind.unwrap_or_default(), applicant.reference.into());
+                party.push(Person { nik, passport, reference });
+            }
             Err(error) => violations.add(field(), error.to_string()),
         }
     }
@@ -159,6 +169,58 @@ pub(super) fn lane(lane: i32) -> Result<Lane, &'static str> {
     }
 }
 
+/// Reads a ground: there is one on the priority lane, and only there.
+fn ground(ground: i32, lane: Option<Lane>) -> Result<Option<Ground>, &'static str> {
+    use v1::PriorityGround as Said;
+    let ground = match Said::try_from(ground) {
+        Ok(Said::Unspecified) => None,
+        Ok(Said::Elderly) => Some(Ground::Elderly),
+        Ok(Said::Disabled) => Some(Ground::Disabled),
+        Ok(Said::Pregnant) => Some(Ground::Pregnant),
+        Ok(Said::ChildUnderFive) => Some(Ground::ChildUnderFive),
+        Err(_) => return Err(GROUNDS),
+    };
+    match (lane, ground) {
+        (Some(Lane::Priority), None) => Err(GROUNDS),
+        (Some(Lane::Regular | Lane::OneDay), Some(_)) => Err("a ground is allowed on LANE_PRIORITY only"),
+        (Some(_) | None, ground) => Ok(ground),
+    }
+}
+
+/// Reads a kind of passport; unspecified is none.
+fn passport_kind(kind: i32) -> Result<Option<PassportKind>, prost::UnknownEnumValue> {
+    use v1::PassportKind as Said;
+    Ok(match Said::try_from(kind)? {
+        Said::Unspecified => None,
+        Said::Ordinary5Years => Some(PassportKind::Ordinary5Years),
+        Said::Ordinary10Years => Some(PassportKind::Ordinary10Years),
+        Said::Electronic5Years => Some(PassportKind::Electronic5Years),
+        Said::Electronic10Years => Some(PassportKind::Electronic10Years),
+    })
+}
+
+/// The API's name of a kind of passport.
+pub(super) const fn passport_of(kind: Option<PassportKind>) -> v1::PassportKind {
+    match kind {
+        None => v1::PassportKind::Unspecified,
+        Some(PassportKind::Ordinary5Years) => v1::PassportKind::Ordinary5Years,
+        Some(PassportKind::Ordinary10Years) => v1::PassportKind::Ordinary10Years,
+        Some(PassportKind::Electronic5Years) => v1::PassportKind::Electronic5Years,
+        Some(PassportKind::Electronic10Years) => v1::PassportKind::Electronic10Years,
+    }
+}
+
+/// The API's name of a ground.
+pub(super) const fn ground_of(ground: Option<Ground>) -> v1::PriorityGround {
+    match ground {
+        None => v1::PriorityGround::Unspecified,
+        Some(Ground::Elderly) => v1::PriorityGround::Elderly,
+        Some(Ground::Disabled) => v1::PriorityGround::Disabled,
+        Some(Ground::Pregnant) => v1::PriorityGround::Pregnant,
+        Some(Ground::ChildUnderFive) => v1::PriorityGround::ChildUnderFive,
+    }
+}
+
 fn durability(durability: i32) -> Result<Durability, &'static str> {
     match v1::Durability::try_from(durability) {
         Ok(v1::Durability::Unspecified | v1::Durability::Durable) => Ok(Durability::Durable),
@@ -218,10 +280,13 @@ pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registra
             .map(|applicant| v1::RegisteredApplicant {
                 nik_last_four: last_four(applicant).into(),
                 reference: applicant.reference.to_string(),
+                passport_kind: passport_of(applicant.passport).into(),
             })
             .collect(),
         create_time: Some(timestamp(registration.created)),
         update_time: Some(timestamp(registration.updated)),
-        cancel_reason: registration.cancel_reason.to_string(),
+        cancel_reason: registration.cancel_reason().to_owned(),
+        fee_rupiah: registration.fee().map(|fee| fee.0.into()),
+        ground: ground_of(registration.ground()).into(),
     }
 }

@@ -3,11 +3,14 @@
 
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _, format_compact};
-use kuota_domain::{registration::Applicant, time::UnixMillis};
+use kuota_domain::{
+    registration::{Applicant, Registration},
+    time::UnixMillis,
+};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
 use uuid::Uuid;
 
-use super::convert::{lane_of, state_of, timestamp};
+use super::convert::{ground_of, lane_of, passport_of, state_of, timestamp};
 use crate::engine::{Directory, Granted};
 
 /// Bytes of a message that say how long it is, while that is not known: enough for 16 KiB.
@@ -92,12 +95,26 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
     }
     instant(11, registration.created, out);
     instant(12, registration.updated, out);
-    text(13, &registration.cancel_reason, out);
+    text(13, registration.cancel_reason(), out);
+    if registration.particulars.is_some() {
+        particulars(registration, out);
+    }
+}
+
+/// What few registrations have.
+fn particulars(registration: &Registration, out: &mut Vec<u8>) {
+    if let Some(fee) = registration.fee() {
+        // What may be absent is written although it is nothing.
+        encode_key(14, WireType::Varint, out);
+        encode_varint(fee.0.into(), out);
+    }
+    number(15, enumerated(ground_of(registration.ground())), out);
 }
 
 fn applicant(applicant: &Applicant, out: &mut Vec<u8>) {
     text(1, &last_four(applicant), out);
     text(2, &applicant.reference, out);
+    number(3, enumerated(passport_of(applicant.passport)), out);
 }
 
 /// The last four digits of a NIK.
@@ -116,9 +133,11 @@ mod tests {
     use kuota_domain::{
         calendar::ServiceDay,
         code::BookingCode,
+        fees::Rupiah,
         ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, TrancheNumber},
         nik::ApplicantKey,
-        registration::{Registration, RegistrationState},
+        passport::{Ground, PassportKind},
+        registration::{Particulars, RegistrationState},
         slot::{Lane, SlotKey},
     };
 
@@ -128,8 +147,20 @@ mod tests {
     use crate::grpc::convert;
 
     fn granted(applicants: usize, reference: &str, state: RegistrationState) -> Granted {
-        let applicant =
-            |last_four| Applicant { key: ApplicantKey([7; 16]), last_four, reference: reference.into() };
+        let is_priced = applicants == 2;
+        let passport = is_priced.then_some(PassportKind::Electronic10Years);
+        let applicant = |last_four| Applicant {
+            key: ApplicantKey([7; 16]),
+            last_four,
+            passport,
+            reference: reference.into(),
+        };
+        let cancel_reason = if state == RegistrationState::Cancelled { "moved" } else { "" };
+        let particulars = Particulars {
+            fee: is_priced.then_some(Rupiah(0)),
+            ground: is_priced.then_some(Ground::Disabled),
+            cancel_reason: cancel_reason.into(),
+        };
         let registration = Registration {
             id: RegistrationId(0x0193_5f3e_7b2a_7cc0_9b1e_3f2a_5d6c_7e8f),
             request: RequestKey { caller: CallerNumber(0), id: 1 },
@@ -146,7 +177,7 @@ mod tests {
             applicants: (1..).take(applicants).collect::<Vec<u16>>().into_iter().map(applicant).collect(),
             created: UnixMillis(1_795_000_000_123),
             updated: UnixMillis(1_795_000_001_000),
-            cancel_reason: if state == RegistrationState::Cancelled { "moved".into() } else { "".into() },
+            particulars: particulars.boxed(),
         };
         Granted { registration: Arc::new(registration), durable: applicants == 1 }
     }

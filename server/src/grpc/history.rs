@@ -42,6 +42,8 @@ fn request_id(change: &Change) -> Option<String> {
 const fn kind(change: &Change) -> EventKind {
     match change {
         Change::LogOpened { .. } => EventKind::LogOpened,
+        Change::FormatRaised(_) => EventKind::FormatRaised,
+        Change::FeesDefined(_) => EventKind::FeesDefined,
         Change::HolidaysDefined(_) => EventKind::HolidaysDefined,
         Change::OpeningDefined(_) => EventKind::OpeningDefined,
         Change::OpeningRemoved(_) => EventKind::OpeningRemoved,
@@ -68,6 +70,10 @@ fn describe(directory: &Directory, change: &Change) -> String {
     match change {
         Change::LogOpened { log_id, format, .. } => {
             format!("Log {} opened, format {format}.", uuid(*log_id))
+        }
+        Change::FormatRaised(format) => format!("The log's format is {format} from here on."),
+        Change::FeesDefined(fees) => {
+            format!("Fees set: {} passports, {} lanes.", fees.passports.len(), fees.surcharges.len())
         }
         Change::HolidaysDefined(holidays) => format!("Holidays set: {} days.", holidays.len()),
         Change::OpeningDefined(rule) => format!("Opening rule {} set.", rule.id),

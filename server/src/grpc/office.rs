@@ -5,14 +5,16 @@ use std::sync::Arc;
 use kuota_api::v1::{self, office_service_server::OfficeService};
 use kuota_domain::{
     catalog::{Office, OfficeKind},
+    fees::{Fees, Price},
     ids::OfficeNumber,
     limits::SLUG_CHARS_MAX,
+    passport::PassportKind,
 };
 use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::{Violations, lane_of},
+    convert::{Violations, lane_of, passport_of},
     language::Language,
     paging::{fingerprint, page, token},
     status::status,
@@ -42,9 +44,10 @@ impl OfficeService for Api {
         let last = taken.last().map(|(number, _)| u128::from(number.0).to_be_bytes());
         let next_page_token =
             last.filter(|_| rest.next().is_some()).map_or_else(String::new, |last| token(query, last));
-        let offices = taken.into_iter().map(|(_, entry)| office(&entry.office)).collect();
-        let server_time = self.server_time();
-        Ok(Response::new(v1::ListOfficesResponse { offices, next_page_token, server_time }))
+        let fees = directory.fees();
+        let offices = taken.into_iter().map(|(_, entry)| office(&entry.office, fees)).collect();
+        let (passport_fees, server_time) = (passport_fees(fees), self.server_time());
+        Ok(Response::new(v1::ListOfficesResponse { offices, next_page_token, server_time, passport_fees }))
     }
 }
 
@@ -59,7 +62,16 @@ pub(super) fn find<'a>(
     directory.find(id).ok_or_else(|| status(Failure::OfficeNotFound(named()), language))
 }
 
-fn office(office: &Office) -> v1::Office {
+fn passport_fees(fees: &Fees) -> Vec<v1::PassportFee> {
+    let fee = |(kind, price): (&PassportKind, &Price)| v1::PassportFee {
+        passport_kind: passport_of(Some(*kind)).into(),
+        fee_rupiah: price.rupiah.0.into(),
+        source: price.source.to_string(),
+    };
+    fees.passports.iter().map(fee).collect()
+}
+
+fn office(office: &Office, fees: &Fees) -> v1::Office {
     let kind = match office.kind {
         OfficeKind::Kanim => v1::OfficeKind::Kanim,
         OfficeKind::Ukk => v1::OfficeKind::Ukk,
@@ -80,7 +92,13 @@ fn office(office: &Office) -> v1::Office {
                 lane: lane_of(offer.lane).into(),
                 daily_places: offer.places,
                 source: offer.source.to_string(),
+                surcharge_rupiah: fees.surcharges.get(&offer.lane).map_or(0, |price| price.rupiah.0.into()),
+                cut_off_time: offer.cut_off_minute.map_or_else(String::new, clock),
             })
             .collect(),
     }
+}
+
+fn clock(minute_of_day: u16) -> String {
+    format!("{:02}:{:02}", minute_of_day / 60, minute_of_day % 60)
 }

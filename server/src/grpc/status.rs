@@ -180,6 +180,7 @@ pub(super) fn refusal(
             say("asked", asked.to_string());
         }
         Refusal::Closed { at } => say("closed_at_ms", at.0.to_string()),
+        Refusal::PastCutOff { at } => say("cut_off_at_ms", at.0.to_string()),
         Refusal::AlreadyRegistered { applicant } => say("applicant", applicant.to_string()),
         Refusal::NotAServiceDay { holiday: Some(name) } => say("holiday", name.to_string()),
         Refusal::BeyondHorizon { horizon } => say("horizon", horizon.to_string()),
@@ -211,5 +212,6 @@ const fn reason(refusal: &Refusal) -> v1::RefusalReason {
         Refusal::NotAServiceDay { .. } => v1::RefusalReason::NotAServiceDay,
         Refusal::BeyondHorizon { .. } => v1::RefusalReason::BeyondHorizon,
         Refusal::LaneNotOffered { .. } => v1::RefusalReason::LaneNotOffered,
+        Refusal::PastCutOff { .. } => v1::RefusalReason::PastCutOff,
     }
 }

@@ -34,6 +34,9 @@ fn in_english(refusal: &Refusal) -> String {
             format!("This day is not scheduled yet; the last scheduled day is {horizon}.")
         }
         Refusal::LaneNotOffered { offered } => format!("The office offers other lanes: {}.", lanes(offered)),
+        Refusal::PastCutOff { .. } => {
+            "It is too late to ask for today in this lane; another day may have places.".into()
+        }
     }
 }
 
@@ -59,6 +62,9 @@ fn in_indonesian(refusal: &Refusal) -> String {
         }
         Refusal::LaneNotOffered { offered } => {
             format!("Kantor menyediakan jalur lain: {}.", lanes(offered))
+        }
+        Refusal::PastCutOff { .. } => {
+            "Batas waktu jalur ini untuk hari ini sudah lewat; silakan pilih hari lain.".into()
         }
     }
 }

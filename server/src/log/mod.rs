@@ -17,7 +17,7 @@ pub use self::{
 };
 
 /// Version of the event set this server writes, and the newest it understands.
-pub const FORMAT: u32 = 1;
+pub use kuota_domain::event::FORMAT;
 
 /// SHA-256 of a row, over the row before it.
 pub type RowDigest = [u8; 32];

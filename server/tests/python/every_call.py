@@ -121,6 +121,10 @@ def every_call(api, first_person):
     details = {detail["@type"].rsplit(".")[-1]: detail for detail in items[1]["error"]["details"]}
     assert details["ErrorInfo"]["reason"] == "INVALID_FIELD", details
 
+    priced = ask(day, lane="LANE_PRIORITY", ground="PRIORITY_GROUND_ELDERLY")
+    priced["applicants"][0]["passport_kind"] = "PASSPORT_KIND_ELECTRONIC_10_YEARS"
+    assert api.call("RegistrationService", "Register", **priced)["registration"]["fee_rupiah"] == "950000"
+
     cancelled = api.call("RegistrationService", "Cancel", id=found["id"], reason="python")["registration"]
     assert cancelled["state"] == "REGISTRATION_STATE_CANCELLED"
 

@@ -30,6 +30,24 @@ pub(crate) const OFFICE: &str = "kanim-pontianak";
 /// Times that what falls due may have more fall due.
 const DUE_ROUNDS_MAX: usize = 50;
 
+/// What passports cost, and the surcharge of ONE_DAY, as in a catalogue.
+pub(crate) const PRICES: &str = r#"
+[[fee]]
+passport = "ORDINARY_5_YEARS"
+rupiah = 350000
+source = "test"
+
+[[fee]]
+passport = "ELECTRONIC_10_YEARS"
+rupiah = 950000
+source = "test"
+
+[[surcharge]]
+lane = "ONE_DAY"
+rupiah = 1000000
+source = "test"
+"#;
+
 pub(crate) fn instant(text: &str) -> UnixMillis {
     UnixMillis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }

@@ -6,7 +6,7 @@ use kuota_client::{
 };
 use serde_json::{Value, json};
 
-use super::{lane_name, pretty, time};
+use super::{ground_name, lane_name, passport_name, pretty, time};
 
 pub(in super::super) fn catalog(answer: &GetCatalogResponse) -> String {
     pretty(&json!({
@@ -70,6 +70,9 @@ pub(in super::super) fn exported(registration: &ExportedRegistration) -> String 
         "create_time": registration.create_time.as_ref().map(time),
         "update_time": registration.update_time.as_ref().map(time),
         "cancel_reason": registration.cancel_reason,
+        "fee_rupiah": registration.fee_rupiah,
+        "ground": ground_name(registration.ground()),
+        "passport_kinds": registration.passport_kinds().map(passport_name).collect::<Vec<_>>(),
     })
     .to_string()
 }

@@ -21,6 +21,9 @@ pub enum Misfit {
     /// A log opens once, with its first event.
     #[error("the log is opened twice, or not by its first event")]
     Opening,
+    /// An event of a set that the log was not raised to, or a set that is not newer.
+    #[error("an event needs a newer format than the log has, or the format is not raised")]
+    Format,
     /// No such office.
     #[error("office number {0} is not defined, or is defined out of order")]
     Office(u32),
@@ -62,7 +65,19 @@ impl Ledger {
         if self.identity.is_none() != matches!(event.change, Change::LogOpened { .. }) {
             return Err(Misfit::Opening);
         }
+        if self.identity.is_some_and(|identity| !fits(identity.format, &event.change)) {
+            return Err(Misfit::Format);
+        }
         match &event.change {
+            Change::FormatRaised(format) => {
+                let identity = self.identity.ok_or(Misfit::Opening)?;
+                self.journal.note(Undo::Identity(Some(Box::new(identity))));
+                self.identity = Some(LogIdentity { format: *format, ..identity });
+            }
+            Change::FeesDefined(fees) => {
+                let before = std::mem::replace(&mut self.fees, fees.clone());
+                self.journal.note(Undo::Fees(before));
+            }
             Change::LogOpened { log_id, format, nik_key_check } => {
                 let (log_id, format, nik_key_check) = (*log_id, *format, *nik_key_check);
                 self.journal.note(Undo::Identity(self.identity.map(Box::new)));
@@ -221,8 +236,8 @@ impl Ledger {
         if day.closed {
             return Err(misfit);
         }
-        let open_at = times.open_at;
-        day.lanes[slot.lane.index()] = Some(Places { tranche, capacity: places, taken: 0, open_at });
+        let Times { open_at, cut_off, .. } = times;
+        day.lanes[slot.lane.index()] = Some(Places { tranche, capacity: places, taken: 0, open_at, cut_off });
         self.tranches.push(slot);
         self.journal.note(Undo::TrancheAdded);
         self.set_day_times(slot, times)
@@ -240,7 +255,7 @@ impl Ledger {
         }
         self.keep_day(slot.office, slot.day);
         let places = self.places_mut(slot).ok_or(misfit)?;
-        (places.capacity, places.open_at) = (capacity, times.open_at);
+        (places.capacity, places.open_at, places.cut_off) = (capacity, times.open_at, times.cut_off);
         self.set_day_times(slot, times)
     }
 
@@ -297,12 +312,9 @@ impl Ledger {
         if before.state != RegistrationState::Confirmed || before.slot != slot {
             return Err(Misfit::Registration);
         }
-        let cancelled = Registration {
-            state: RegistrationState::Cancelled,
-            updated: event.at,
-            cancel_reason: event.reason.clone(),
-            ..(*before).clone()
-        };
+        let cancelled =
+            Registration { state: RegistrationState::Cancelled, updated: event.at, ..(*before).clone() };
+        let cancelled = cancelled.with(|particulars| particulars.cancel_reason = event.reason.clone());
         self.roll.replace(Arc::new(cancelled));
         self.end_life(row);
         let places = self.places_mut(before.slot).ok_or(Misfit::Day(before.slot.day))?;
@@ -351,5 +363,13 @@ impl Ledger {
             self.journal.note(Undo::Forgotten(row, registration));
         }
         Ok(())
+    }
+}
+
+/// Whether a log of a format may hold a change: one of its own event set, or a raise beyond it.
+fn fits(format: u32, change: &Change) -> bool {
+    match change {
+        Change::FormatRaised(raised) => *raised > format,
+        _ => change.format() <= format,
     }
 }

@@ -36,6 +36,9 @@ impl Ledger {
         if *self.holidays != catalog.holidays {
             changes.push(Change::HolidaysDefined(Arc::new(catalog.holidays.clone())));
         }
+        if *self.fees != catalog.fees {
+            changes.push(Change::FeesDefined(Arc::new(catalog.fees.clone())));
+        }
         let differing = catalog.openings.iter().filter(|rule| self.openings.get(&rule.id) != Some(*rule));
         changes.extend(differing.cloned().map(Change::OpeningDefined));
         let mut next = self.offices.len();
@@ -90,6 +93,7 @@ impl Ledger {
             openings: self.openings.values().cloned().collect(),
             holidays: (*self.holidays).clone(),
             offices,
+            fees: (*self.fees).clone(),
         }
     }
 

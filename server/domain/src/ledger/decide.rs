@@ -9,7 +9,7 @@ use crate::{
     ids::{CallerNumber, RegistrationId},
     limits::CODE_TRIES_MAX,
     refusal::Refusal,
-    registration::{Ask, Registration, RegistrationState},
+    registration::{Ask, Particulars, Registration, RegistrationState},
     time::UnixMillis,
 };
 
@@ -95,6 +95,7 @@ impl Ledger {
         let places = day.lanes[ask.slot.lane.index()].ok_or(Rejection::NotFound)?;
         let mut codes = (0..CODE_TRIES_MAX).map(|attempt| BookingCode::draw(ask.code_seed, attempt));
         let free_code = codes.find(|code| !self.roll.has_code(*code)).ok_or(Refusal::Busy)?;
+        let fee = self.fees.of(ask.slot.lane, &ask.applicants);
         let registration = Registration {
             id: ask.registration,
             request: ask.request,
@@ -107,7 +108,7 @@ impl Ledger {
             applicants: ask.applicants.clone(),
             created: now,
             updated: now,
-            cancel_reason: Box::default(),
+            particulars: Particulars { fee, ground: ask.ground, ..Particulars::default() }.boxed(),
         };
         Ok(Decision::Change(Event {
             at: now,

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     calendar::{Holidays, WeeklyOpening},
     catalog::{Catalog, Office},
+    fees::Fees,
     registration::{Registration, RegistrationState},
     slot::Lane,
 };
@@ -108,6 +109,7 @@ impl Ledger {
             sink.number(record.changes);
         }
         sink.bytes(self.catalog_at_start.as_ref().map_or(&[], |digest| digest.as_slice()));
+        fees_into(&self.fees, sink);
     }
 }
 
@@ -126,6 +128,7 @@ impl Catalog {
         let mut offices: Vec<_> = self.offices.iter().collect();
         offices.sort_by(|a, b| a.id.cmp(&b.id));
         offices.into_iter().for_each(|office| office_into(office, &mut sink));
+        fees_into(&self.fees, &mut sink);
         sink.0.finalize().into()
     }
 }
@@ -161,6 +164,27 @@ fn office_into(office: &Office, sink: &mut Sink) {
         sink.bytes(offer.lane.name().as_bytes());
         sink.number(offer.places);
         sink.bytes(offer.source.as_bytes());
+        sink.rare("cut off", offer.cut_off_minute);
+    }
+}
+
+/// Nothing where nothing is said: catalogues without fees have the digest they had before there were any.
+fn fees_into(fees: &Fees, sink: &mut Sink) {
+    if fees.is_empty() {
+        return;
+    }
+    sink.bytes(b"fees");
+    sink.length(fees.passports.len());
+    for (kind, price) in &fees.passports {
+        sink.bytes(kind.name().as_bytes());
+        sink.number(price.rupiah.0);
+        sink.bytes(price.source.as_bytes());
+    }
+    sink.length(fees.surcharges.len());
+    for (lane, price) in &fees.surcharges {
+        sink.bytes(lane.name().as_bytes());
+        sink.number(price.rupiah.0);
+        sink.bytes(price.source.as_bytes());
     }
 }
 
@@ -184,6 +208,7 @@ fn days_into(state: &OfficeState, roll: &Roll, sink: &mut Sink) {
             sink.number(places.capacity);
             sink.number(places.taken);
             sink.number(places.open_at.0);
+            sink.rare("cut off", places.cut_off.map(|at| at.0));
         }
     }
 }
@@ -208,10 +233,19 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
         sink.bytes(&applicant.key.0);
         sink.number(applicant.last_four);
         sink.bytes(applicant.reference.as_bytes());
+        if let Some(kind) = applicant.passport {
+            sink.bytes(b"passport");
+            sink.bytes(kind.name().as_bytes());
+        }
     }
     sink.number(registration.created.0);
     sink.number(registration.updated.0);
-    sink.bytes(registration.cancel_reason.as_bytes());
+    sink.bytes(registration.cancel_reason().as_bytes());
+    sink.rare("fee", registration.fee().map(|fee| fee.0));
+    if let Some(ground) = registration.ground() {
+        sink.bytes(b"ground");
+        sink.bytes(ground.name().as_bytes());
+    }
 }
 
 /// Numbers have eight bytes, texts and lists their length before them, so that no two states spell the same.
@@ -231,6 +265,15 @@ impl Sink {
     fn maybe(&mut self, number: Option<i64>) {
         self.number(u8::from(number.is_some()));
         self.number(number.unwrap_or(0));
+    }
+
+    /// Something that is new since there were logs: without it a state spells as it did then. The name is one that
+    /// nothing else at its place begins with.
+    fn rare(&mut self, name: &str, number: Option<impl Into<i64>>) {
+        if let Some(number) = number {
+            self.bytes(name.as_bytes());
+            self.number(number);
+        }
     }
 
     fn number(&mut self, number: impl Into<i64>) {

@@ -8,6 +8,7 @@ use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     event::Override,
+    fees::Fees,
     ids::{OfficeNumber, OpeningId, RequestKey},
     registration::Registration,
     slot::{Scope, SlotKey},
@@ -19,6 +20,7 @@ use crate::{
 pub(super) enum Undo {
     Identity(Option<Box<LogIdentity>>),
     Holidays(Arc<Holidays>),
+    Fees(Arc<Fees>),
     Opening(OpeningId, Option<Box<WeeklyOpening>>),
     /// `None`: the office was added last.
     Office(OfficeNumber, Option<(Arc<Office>, bool)>),
@@ -116,6 +118,7 @@ impl Ledger {
         match undo {
             Undo::Identity(before) => self.identity = before.map(|before| *before),
             Undo::Holidays(before) => self.holidays = before,
+            Undo::Fees(before) => self.fees = before,
             Undo::Opening(id, before) => restore(&mut self.openings, id, before.map(|before| *before)),
             Undo::Office(number, Some((office, open))) => {
                 let state = &mut self.offices[number.index()];

@@ -34,8 +34,9 @@ use self::{
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
-    event::{Override, Times},
-    gate::Figures,
+    event::{Change, FORMAT, Override, Times},
+    fees::Fees,
+    gate::{Ending, Figures},
     ids::{ContentHash, OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     nik::ApplicantKey,
     registration::Registration,
@@ -59,6 +60,7 @@ pub struct LogIdentity {
 pub struct Ledger {
     identity: Option<LogIdentity>,
     holidays: Arc<Holidays>,
+    fees: Arc<Fees>,
     openings: BTreeMap<OpeningId, WeeklyOpening>,
     offices: Vec<OfficeState>,
     office_numbers: HashMap<OfficeId, OfficeNumber>,
@@ -142,6 +144,7 @@ struct Places {
     capacity: u32,
     taken: u32,
     open_at: UnixMillis,
+    cut_off: Option<UnixMillis>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +158,7 @@ impl Default for Ledger {
         Self {
             identity: None,
             holidays: Arc::default(),
+            fees: Arc::default(),
             openings: BTreeMap::new(),
             offices: Vec::new(),
             office_numbers: HashMap::new(),
@@ -179,6 +183,12 @@ impl Ledger {
         self.identity
     }
 
+    /// What raises the event set of an older log. Written before anything else is: what comes may need it.
+    #[must_use]
+    pub fn format_due(&self) -> Option<Change> {
+        self.identity.filter(|identity| identity.format < FORMAT).map(|_| Change::FormatRaised(FORMAT))
+    }
+
     /// Offices by number, with whether they are still in the catalogue.
     pub fn offices(&self) -> impl ExactSizeIterator<Item = (&Arc<Office>, bool)> {
         self.offices.iter().map(|state| (&state.office, state.open))
@@ -196,6 +206,12 @@ impl Ledger {
         &self.holidays
     }
 
+    /// What passports cost.
+    #[must_use]
+    pub const fn fees(&self) -> &Arc<Fees> {
+        &self.fees
+    }
+
     /// Every slot that has been released and not forgotten.
     pub fn slots(&self) -> impl Iterator<Item = SlotKey> {
         (0..).zip(&self.offices).flat_map(|(number, state)| {
@@ -211,12 +227,17 @@ impl Ledger {
     pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
         let day = self.day(slot.office, slot.day)?;
         let places = day.lanes[slot.lane.index()]?;
+        let (close_at, ending) = match places.cut_off.filter(|cut_off| *cut_off < day.close_at) {
+            Some(cut_off) => (cut_off, Ending::CutOff),
+            None => (day.close_at, Ending::Closing),
+        };
         Some(Figures {
             capacity: places.capacity,
             free: places.capacity.saturating_sub(places.taken),
             paused: self.is_paused(slot),
             open_at: places.open_at,
-            close_at: day.close_at,
+            close_at,
+            ending,
         })
     }
 

@@ -134,9 +134,13 @@ impl Ledger {
                         // The opening of an opened tranche never changes, nor does one move without places.
                         let fixed = places.open_at <= now || wanted == 0;
                         let open_at = opens.filter(|_| !fixed).unwrap_or(places.open_at);
-                        let times = times_of(office, day, open_at);
-                        let found =
-                            Times { open_at: places.open_at, close_at: known.close_at, day_end: known.end };
+                        let times = times_of(office, (day, lane), open_at);
+                        let found = Times {
+                            open_at: places.open_at,
+                            close_at: known.close_at,
+                            cut_off: places.cut_off,
+                            day_end: known.end,
+                        };
                         if (places.capacity, found) != (wanted, times) {
                             changes.push(Change::TrancheChanged {
                                 tranche: places.tranche,
@@ -199,7 +203,7 @@ impl Ledger {
                             tranche: places.tranche,
                             slot,
                             places: places.capacity,
-                            times: times_of(&state.office, day, now),
+                            times: times_of(&state.office, (day, offer.lane), now),
                         }),
                         Some(_) => {}
                         None => {
@@ -220,8 +224,8 @@ impl Ledger {
         now: UnixMillis,
         (changes, releases): (&mut Vec<Change>, &mut usize),
     ) {
-        let times = times_of(office, slot.day, open_at);
-        if now >= times.close_at {
+        let times = times_of(office, (slot.day, slot.lane), open_at);
+        if now >= times.cut_off.map_or(times.close_at, |cut_off| cut_off.min(times.close_at)) {
             return;
         }
         *releases += 1;
@@ -231,9 +235,10 @@ impl Ledger {
     }
 }
 
-fn times_of(office: &Office, day: ServiceDay, open_at: UnixMillis) -> Times {
+fn times_of(office: &Office, (day, lane): (ServiceDay, Lane), open_at: UnixMillis) -> Times {
     let close_at = day.minute(office.closing_minute, &office.zone);
-    Times { open_at, close_at, day_end: day.minute(1440, &office.zone) }
+    let cut_off = office.offer(lane).and_then(|offer| offer.cut_off(day, &office.zone));
+    Times { open_at, close_at, cut_off, day_end: day.minute(1440, &office.zone) }
 }
 
 impl Timer {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use kuota_domain::{
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{Catalog, LaneOffer, Office, OfficeKind},
-    event::{Actor, Change, Event},
+    event::{Actor, Change, Event, FORMAT},
+    fees::{Fees, Price, Rupiah},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug},
     ledger::{
         Cancellation, Command, Decision, Directive, Instruction, Ledger, Objection, Rehearsal, Rejection,
         SlotChange,
     },
     nik::ApplicantKey,
+    passport::PassportKind,
     registration::{Applicant, Ask, Registration},
     slot::{Lane, SlotKey},
     time::UnixMillis,
@@ -38,10 +40,24 @@ pub(crate) fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
         longitude_e6: 0,
         opening: Slug::parse("weekly").unwrap(),
         closing_minute: 15 * 60,
-        lanes: lanes
-            .iter()
-            .map(|(lane, places)| LaneOffer { lane: *lane, places: *places, source: "test".into() })
-            .collect(),
+        lanes: lanes.iter().map(|(lane, places)| offer(*lane, *places)).collect(),
+    }
+}
+
+pub(crate) fn offer(lane: Lane, places: u32) -> LaneOffer {
+    LaneOffer { lane, places, source: "test".into(), cut_off_minute: None }
+}
+
+/// 350,000 for an ordinary passport, 950,000 for an electronic one of ten years, a million more on the same day.
+pub(crate) fn fees() -> Fees {
+    let price = |rupiah| Price { rupiah: Rupiah(rupiah), source: "test".into() };
+    Fees {
+        passports: [
+            (PassportKind::Ordinary5Years, price(350_000)),
+            (PassportKind::Electronic10Years, price(950_000)),
+        ]
+        .into(),
+        surcharges: [(Lane::OneDay, price(1_000_000))].into(),
     }
 }
 
@@ -58,6 +74,7 @@ pub(crate) fn catalog(offices: Vec<Office>) -> Catalog {
         }],
         holidays: [(day("2026-12-03"), Arc::from("Feast"))].into(),
         offices,
+        fees: Fees::default(),
     }
 }
 
@@ -72,7 +89,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(catalog: &Catalog, now: UnixMillis) -> Self {
         let mut world = Self { ledger: Ledger::default(), log: Vec::new(), now, asks: 0 };
-        world.change(Change::LogOpened { log_id: 7, format: 1, nik_key_check: [0; 16] });
+        world.change(Change::LogOpened { log_id: 7, format: FORMAT, nik_key_check: [0; 16] });
         world.apply_catalog(catalog);
         world
     }
@@ -180,7 +197,8 @@ pub(crate) fn instruction(id: u128, directive: Directive) -> Instruction {
 }
 
 pub(crate) fn person(number: u8) -> Applicant {
-    Applicant { key: ApplicantKey([number; 16]), last_four: number.into(), reference: Default::default() }
+    let (key, reference) = (ApplicantKey([number; 16]), Default::default());
+    Applicant { key, last_four: number.into(), passport: None, reference }
 }
 
 /// An ask whose content is its slot and its people.
@@ -196,6 +214,7 @@ pub(crate) fn ask(request: u128, slot: SlotKey, people: &[u8]) -> Ask {
         content: ContentHash(content),
         slot,
         applicants: people.iter().map(|number| person(*number)).collect(),
+        ground: None,
         code_seed: u64::try_from(request).unwrap().wrapping_mul(0x9E37_79B9),
     }
 }

@@ -80,6 +80,7 @@ type DayKey = (u32, i32);
 struct Slot {
     capacity: u64,
     open_at_ms: i64,
+    cut_off_ms: Option<i64>,
     taken: u64,
 }
 
@@ -109,6 +110,11 @@ struct Oracle {
     /// Days that ended, and from when on they may be forgotten.
     closed: HashMap<DayKey, i64>,
     /// What operators hold: office, day and lane, as far as they are named.
+    /// Version of the event set.
+    format: u32,
+    /// What passports cost, and what lanes cost beyond them.
+    fees: HashMap<u32, u64>,
+    surcharges: HashMap<u32, u64>,
     paused: HashSet<(Option<u32>, Option<i32>, Option<u32>)>,
     overrides: HashSet<SlotKey>,
     /// Operators' writes, and when they were carried out.
@@ -171,9 +177,22 @@ impl Oracle {
         if seq == 1 && !matches!(body, Body::LogOpened(_)) {
             return Some("the log does not begin with its opening");
         }
+        if needs_format_2(&body) && self.format < 2 && !matches!(body, Body::FormatRaised(_)) {
+            return Some("an event that the log's format has not");
+        }
         match body {
             Body::LogOpened(_) if seq != 1 => return Some("the log is opened twice"),
-            Body::LogOpened(_) | Body::HolidaysDefined(_) | Body::OpeningDefined(_) => {}
+            Body::LogOpened(opened) => self.format = opened.format,
+            Body::FormatRaised(raised) if raised.format <= self.format => {
+                return Some("the format is raised to what it was, or lowered");
+            }
+            Body::FormatRaised(raised) => self.format = raised.format,
+            Body::FeesDefined(fees) => {
+                let passports = fees.passports.into_iter().map(|fee| (fee.passport, u64::from(fee.rupiah)));
+                let surcharges = fees.surcharges.into_iter().map(|fee| (fee.lane, u64::from(fee.rupiah)));
+                (self.fees, self.surcharges) = (passports.collect(), surcharges.collect());
+            }
+            Body::HolidaysDefined(_) | Body::OpeningDefined(_) => {}
             Body::OfficeDefined(office) if office.number > self.offices => {
                 return Some("offices are not numbered in order");
             }
@@ -259,7 +278,8 @@ impl Oracle {
         }
         self.tranches.push(slot);
         let (capacity, open_at_ms) = (u64::from(released.places), released.open_at_ms);
-        self.slots.insert(slot, Slot { capacity, open_at_ms, taken: 0 });
+        let cut_off_ms = released.cut_off_ms;
+        self.slots.insert(slot, Slot { capacity, open_at_ms, cut_off_ms, taken: 0 });
         self.ends.insert((slot.0, slot.1), (released.close_at_ms, released.day_end_ms));
         None
     }
@@ -275,6 +295,7 @@ impl Oracle {
         let moved = slot.open_at_ms != changed.open_at_ms;
         let was_open = slot.open_at_ms <= at_ms;
         (slot.capacity, slot.open_at_ms) = (changed.places.into(), changed.open_at_ms);
+        slot.cut_off_ms = changed.cut_off_ms;
         if let Some((office, day, _)) = known {
             self.ends.insert((*office, *day), (changed.close_at_ms, changed.day_end_ms));
         }
@@ -297,6 +318,8 @@ impl Oracle {
         places.taken += party;
         let (over, early) = (places.taken > places.capacity, at_ms < places.open_at_ms);
         let (taken, capacity, open_at_ms) = (places.taken, places.capacity, places.open_at_ms);
+        let is_cut_off = places.cut_off_ms.is_some_and(|cut_off_ms| at_ms >= cut_off_ms);
+        let fee = self.fee(&granted);
         if over {
             self.fault(Kind::Oversold, format!("event {seq}: oversold: {taken} places taken of {capacity}"));
         }
@@ -326,7 +349,11 @@ impl Oracle {
                 && day.is_none_or(|day| day == slot.1)
                 && lane.is_none_or(|lane| lane == slot.2)
         });
-        let complaint = if is_held {
+        let complaint = if granted.fee_rupiah.map(u64::from) != fee {
+            Some("a fee is not what the catalogue in force comes to")
+        } else if is_cut_off {
+            Some("a grant comes after its lane was cut off")
+        } else if is_held {
             Some("a grant comes while its slot is paused")
         } else if party == 0 {
             Some("a grant is for nobody")
@@ -349,6 +376,16 @@ impl Oracle {
         let grant = Grant { slot, request, applicants, code: granted.code, cancelled: false };
         self.grants.insert(id, grant);
         complaint
+    }
+
+    /// What a party pays by what the log says of fees: nothing is known unless each of them names a passport with a fee.
+    fn fee(&self, granted: &stored::Granted) -> Option<u64> {
+        let lane = granted.slot.as_ref().map_or(0, |slot| slot.lane);
+        let mut sum = 0;
+        for applicant in &granted.applicants {
+            sum += self.fees.get(&applicant.passport)? + self.surcharges.get(&lane).unwrap_or(&0);
+        }
+        Some(sum).filter(|_| !granted.applicants.is_empty())
     }
 
     fn cancelled(&mut self, at_ms: i64, cancelled: &stored::Cancelled) -> Option<&'static str> {
@@ -385,4 +422,20 @@ impl Oracle {
 
 const fn key(slot: &stored::Slot) -> SlotKey {
     (slot.office, slot.day, slot.lane)
+}
+
+/// Whether an event, or something in it, came with the second format.
+fn needs_format_2(body: &Body) -> bool {
+    match body {
+        Body::FormatRaised(_) | Body::FeesDefined(_) => true,
+        Body::OfficeDefined(office) => office.lanes.iter().any(|lane| lane.cut_off_minute.is_some()),
+        Body::TrancheReleased(released) => released.cut_off_ms.is_some(),
+        Body::TrancheChanged(changed) => changed.cut_off_ms.is_some(),
+        Body::Granted(granted) => {
+            granted.fee_rupiah.is_some()
+                || granted.ground > 0
+                || granted.applicants.iter().any(|applicant| applicant.passport > 0)
+        }
+        _ => false,
+    }
 }

@@ -1,0 +1,186 @@
+//! Events to bytes.
+
+use kuota_api::log::v1 as stored;
+use kuota_domain::{
+    calendar::ServiceDay,
+    catalog::Office,
+    event::{Change, Event},
+    fees::{Fees, Price},
+    ids::OfficeNumber,
+    passport::{Ground, PassportKind},
+    registration::Registration,
+    slot::{Lane, Scope, SlotKey},
+    time::UnixMillis,
+};
+use stored::event::Body;
+
+use super::numbers::Numbered as _;
+
+pub(super) fn event(event: &Event, now: UnixMillis) -> stored::Event {
+    stored::Event {
+        before_ms: u32::try_from(now.0.saturating_sub(event.at.0)).unwrap_or(0),
+        caller: event.actor.caller.0,
+        subject: event.actor.subject.to_string(),
+        reason: event.reason.to_string(),
+        body: Some(change(&event.change)),
+    }
+}
+
+fn change(change: &Change) -> Body {
+    match change {
+        Change::LogOpened { log_id, format, nik_key_check } => Body::LogOpened(stored::LogOpened {
+            log_id: log_id.to_be_bytes().into(),
+            format: *format,
+            nik_key_check: nik_key_check.to_vec(),
+        }),
+        Change::FormatRaised(format) => Body::FormatRaised(stored::FormatRaised { format: *format }),
+        Change::FeesDefined(fees) => Body::FeesDefined(self::fees(fees)),
+        Change::HolidaysDefined(holidays) => Body::HolidaysDefined(stored::HolidaysDefined {
+            holidays: holidays
+                .iter()
+                .map(|(day, name)| stored::Holiday { day: day.number(), name: name.to_string() })
+                .collect(),
+        }),
+        Change::OpeningDefined(rule) => Body::OpeningDefined(stored::OpeningDefined {
+            id: rule.id.to_string(),
+            weekday: u32::from(rule.weekday.index()) + 1,
+            minute_of_day: rule.minute_of_day.into(),
+            service_weekdays: rule.service_weekdays.0.into(),
+            weeks_ahead: rule.weeks_ahead.into(),
+        }),
+        Change::OpeningRemoved(id) => Body::OpeningRemoved(stored::OpeningRemoved { id: id.to_string() }),
+        Change::CatalogApplied { digest, at_start } => {
+            Body::CatalogApplied(stored::CatalogApplied { digest: digest.to_vec(), at_start: *at_start })
+        }
+        Change::CommandCarriedOut(mark) => Body::CommandCarriedOut(stored::CommandCarriedOut {
+            request_id: mark.request.id.to_be_bytes().into(),
+            content: mark.content.0.to_vec(),
+            changes: mark.changes,
+            forget_before_ms: mark.forget_before.0,
+        }),
+        Change::OverrideSet { slot, set } => Body::OverrideSet(stored::OverrideSet {
+            slot: Some(slot_of(*slot)),
+            places: set.places,
+            open_at_ms: set.open_at.map(|at| at.0),
+        }),
+        Change::OverrideCleared(slot) => {
+            Body::OverrideCleared(stored::OverrideCleared { slot: Some(slot_of(*slot)) })
+        }
+        Change::Paused(scope) => Body::Paused(stored::Paused { scope: Some(scope_of(*scope)) }),
+        Change::Resumed(scope) => Body::Resumed(stored::Resumed { scope: Some(scope_of(*scope)) }),
+        Change::OfficeDefined { number, office } => Body::OfficeDefined(office_of(*number, office)),
+        Change::OfficeClosed(number) => Body::OfficeClosed(stored::OfficeClosed { number: number.0 }),
+        Change::TrancheReleased(release) => Body::TrancheReleased(stored::TrancheReleased {
+            tranche: release.tranche.0,
+            slot: Some(slot_of(release.slot)),
+            opening_id: release.opening.to_string(),
+            places: release.places,
+            open_at_ms: release.times.open_at.0,
+            close_at_ms: release.times.close_at.0,
+            day_end_ms: release.times.day_end.0,
+            cut_off_ms: release.times.cut_off.map(|at| at.0),
+        }),
+        Change::TrancheChanged { tranche, slot, places, times } => {
+            Body::TrancheChanged(stored::TrancheChanged {
+                tranche: tranche.0,
+                slot: Some(slot_of(*slot)),
+                places: *places,
+                open_at_ms: times.open_at.0,
+                close_at_ms: times.close_at.0,
+                day_end_ms: times.day_end.0,
+                cut_off_ms: times.cut_off.map(|at| at.0),
+            })
+        }
+        Change::Granted(registration) => Body::Granted(grant(registration)),
+        Change::Cancelled { id, slot } => Body::Cancelled(stored::Cancelled {
+            registration_id: id.0.to_be_bytes().into(),
+            slot: Some(slot_of(*slot)),
+        }),
+        Change::DayClosed { office, day, forget_at } => Body::DayClosed(stored::DayClosed {
+            office: office.0,
+            day: day.number(),
+            forget_at_ms: forget_at.0,
+        }),
+        Change::DayForgotten { office, day } => {
+            Body::DayForgotten(stored::DayForgotten { office: office.0, day: day.number() })
+        }
+    }
+}
+
+fn fees(fees: &Fees) -> stored::FeesDefined {
+    let passport = |(kind, price): (&PassportKind, &Price)| stored::PassportFee {
+        passport: kind.stored(),
+        rupiah: price.rupiah.0,
+        source: price.source.to_string(),
+    };
+    let surcharge = |(lane, price): (&Lane, &Price)| stored::LaneSurcharge {
+        lane: lane.stored(),
+        rupiah: price.rupiah.0,
+        source: price.source.to_string(),
+    };
+    stored::FeesDefined {
+        passports: fees.passports.iter().map(passport).collect(),
+        surcharges: fees.surcharges.iter().map(surcharge).collect(),
+    }
+}
+
+fn office_of(number: OfficeNumber, office: &Office) -> stored::OfficeDefined {
+    stored::OfficeDefined {
+        number: number.0,
+        id: office.id.to_string(),
+        name: office.name.to_string(),
+        kind: office.kind.stored(),
+        parent_id: office.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        time_zone: office.zone.name().to_owned(),
+        latitude_e6: office.latitude_e6,
+        longitude_e6: office.longitude_e6,
+        opening_id: office.opening.to_string(),
+        closing_minute: office.closing_minute.into(),
+        lanes: office
+            .lanes
+            .iter()
+            .map(|offer| stored::LaneOffer {
+                lane: offer.lane.stored(),
+                places: offer.places,
+                source: offer.source.to_string(),
+                cut_off_minute: offer.cut_off_minute.map(u32::from),
+            })
+            .collect(),
+    }
+}
+
+fn grant(registration: &Registration) -> stored::Granted {
+    stored::Granted {
+        registration_id: registration.id.0.to_be_bytes().into(),
+        request_id: registration.request.id.to_be_bytes().into(),
+        content: registration.content.0.into(),
+        slot: Some(slot_of(registration.slot)),
+        tranche: registration.tranche.0,
+        queue_number: registration.queue_number,
+        code: registration.code.number(),
+        applicants: registration
+            .applicants
+            .iter()
+            .map(|applicant| stored::Applicant {
+                key: applicant.key.0.into(),
+                last_four: applicant.last_four.into(),
+                reference: applicant.reference.to_string(),
+                passport: applicant.passport.map_or(0, PassportKind::stored),
+            })
+            .collect(),
+        fee_rupiah: registration.fee().map(|fee| fee.0),
+        ground: registration.ground().map_or(0, Ground::stored),
+    }
+}
+
+fn slot_of(slot: SlotKey) -> stored::Slot {
+    stored::Slot { office: slot.office.0, day: slot.day.number(), lane: slot.lane.stored() }
+}
+
+fn scope_of(scope: Scope) -> stored::Scope {
+    stored::Scope {
+        office: scope.office.map(|office| office.0),
+        day: scope.day.map(ServiceDay::number),
+        lane: scope.lane.map(Lane::stored),
+    }
+}
