@@ -4,9 +4,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const API: [&str; 8] = [
+const API: [&str; 9] = [
     "kuota/v1/lane.proto",
     "kuota/v1/passport.proto",
+    "kuota/v1/payment.proto",
     "kuota/v1/refusal.proto",
     "kuota/v1/registration.proto",
     "kuota/v1/registration_service.proto",

@@ -85,7 +85,7 @@ impl By {
         self
     }
 
-    fn command(&self) -> Option<v1::Command> {
+    pub(crate) fn command(&self) -> Option<v1::Command> {
         let Self { actor, reason, request_id } = self.clone();
         Some(v1::Command { request_id, actor, reason })
     }

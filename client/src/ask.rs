@@ -18,6 +18,7 @@ pub struct Ask {
 
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "an answer is moved a few times and never kept in numbers")]
 pub enum Outcome {
     /// Done; this is how it stands.
     Registered(Registration),

@@ -18,6 +18,7 @@ use crate::{
     failure::Failure,
     limits,
     link::Link,
+    payment::{Paid, Payment},
     retry::RetryPolicy,
     wait,
     watch::Watch,
@@ -185,6 +186,21 @@ impl Client {
                 RegistrationServiceClient::new(channel).cancel(request).await
             };
             Outcome::of_cancel(self.link.attempt(allowed, request, send).await?)
+        })
+        .await
+    }
+
+    /// Says that a payment for a held place came in. Said again, the same payment gets the same answer.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when there is no such registration, `FAILED_PRECONDITION` with `PAYMENT_REFERENCE_REUSED` when the
+    /// reference stands for another payment, or when there is no answer. A refusal is an answer.
+    pub async fn confirm_payment(&self, payment: &Payment) -> Result<Paid, Error> {
+        insist(Call::begin(&self.link.terms, Effect::Write), |allowed| async move {
+            let send = async |channel, request: Request<_>| {
+                RegistrationServiceClient::new(channel).confirm_payment(request).await
+            };
+            Paid::of(self.link.attempt(allowed, payment.request(), send).await?)
         })
         .await
     }

@@ -87,6 +87,7 @@ mod gather;
 mod history;
 mod limits;
 mod link;
+mod payment;
 mod retry;
 mod wait;
 mod watch;
@@ -94,9 +95,10 @@ mod watch;
 pub use kuota_api::v1::{
     ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability, Event,
     EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane, Override,
-    PassportFee, PassportKind, PauseResponse, PauseState, PriorityGround, Receipt, Refusal, RefusalReason,
-    RegisteredApplicant, Registration, RegistrationState, ResumeResponse, ScheduleOpeningResponse, Scope,
-    SetQuotaResponse, Slot, SlotChange, SlotState, WatchedSlot,
+    PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase, PaymentCaseCause, PaymentCaseState,
+    PriorityGround, Receipt, Refusal, RefusalReason, RegisteredApplicant, Registration, RegistrationState,
+    ResolvePaymentCaseResponse, ResumeResponse, ScheduleOpeningResponse, Scope, SetQuotaResponse, Slot,
+    SlotChange, SlotState, WatchedSlot,
 };
 
 pub use self::{
@@ -109,6 +111,7 @@ pub use self::{
     error::{Error, Failed},
     export::{Export, ExportFilter},
     history::{EventFilter, Events},
+    payment::{Paid, Payee, Payment, Remedy},
     retry::RetryPolicy,
     watch::{Update, Watch},
 };

@@ -284,6 +284,11 @@ async fn history_and_export() {
         fee_rupiah: Some(1_600_000),
         ground: v1::PriorityGround::Elderly.into(),
         passport_kinds: vec![v1::PassportKind::Electronic10Years.into(), 0],
+        billing_reference: "K7P2Y-9QXWA".into(),
+        payment_reference: "BRI-1".into(),
+        payment_time: at(60),
+        payment_case_numbers: vec![7],
+        ..Default::default()
     };
     for _ in 0..2 {
         let messages = vec![Ok(v1::ExportResponse { registrations: vec![exported.clone()] })];

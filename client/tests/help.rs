@@ -19,6 +19,7 @@ fn help_of_every_command() {
         "register",
         "get",
         "cancel",
+        "pay",
         "log",
         "completions",
         "man",
@@ -35,6 +36,9 @@ fn help_of_every_command() {
         "admin resume",
         "admin events",
         "admin export",
+        "admin payments",
+        "admin payments list",
+        "admin payments resolve",
     ];
     for command in commands {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use kuota_client::PassportKind;
+use kuota_client::{Admin, By, Lane, PassportKind, Payee, Payment, Registration, Remedy, SlotKey};
 use kuota_server::{
     config::CatalogSource,
     engine::recover,
@@ -107,13 +107,36 @@ async fn a_golden_log_is_written_on_request() {
 /// The log before the newest, which holds every type of event of its time, and what the newest server adds to it.
 async fn write(data: &Arc<tempfile::TempDir>) {
     fs::copy(goldens().join("format-1/log.sqlite"), data.path().join("log.sqlite")).unwrap();
-    let lane =
-        "\n[[office.lane]]\nlane = \"ONE_DAY\"\nplaces = 2\nsource = \"test\"\ncut_off_time = \"10:00\"\n";
-    let text = support::PRICES.to_owned() + &catalog(&[(OFFICE.into(), 3)]) + lane;
+    let lane = |more: &str| {
+        format!("\n[[office.lane]]\nlane = \"ONE_DAY\"\nplaces = 2\nsource = \"test\"\n{more}\n")
+    };
+    let held =
+        catalog(&[(OFFICE.into(), 1)]).replace("places = 1\n", "places = 1\nconfirm = \"BY_PAYMENT\"\n");
+    let text = support::PRICES.to_owned() + &held + &lane("cut_off_time = \"10:00\"");
     let source = CatalogSource::Text { name: "golden".into(), text };
     let server = Friday::at("2027-01-08T07:00:00Z").catalog(source).data(data).start().await;
-    let priced = wish_for(OFFICE, "2027-01-11", 40).passport(PassportKind::Electronic10Years);
-    registered(server.client.register(&priced).await.unwrap());
+    let hold = async |person| {
+        let ask = wish_for(OFFICE, "2027-01-11", person).passport(PassportKind::Electronic10Years);
+        registered(server.client.register(&ask).await.unwrap())
+    };
+    let pay = async |of: &Registration, reference: &str| {
+        let payee = Payee::Billing(of.billing_reference.clone());
+        let payment = Payment { payee, reference: reference.into(), amount_rupiah: 950_000 };
+        server.client.confirm_payment(&payment).await.unwrap()
+    };
+    let late = hold(40).await;
+    server.at("2027-01-08T09:00:00Z").await;
+    let paid = hold(41).await;
+    pay(&paid, "BRI/1").await;
+    // The place is gone: a case, which gets another place; and one that is refunded.
+    pay(&late, "BRI/2").await;
+    pay(&paid, "BRI/3").await;
+    let admin = Admin::connect(&format!("http://{}", server.addresses.admin)).await.unwrap();
+    let by = |id: u128| By::new("siti", "golden").request_id(uuid::Uuid::from_u128(id).to_string());
+    let tuesday = SlotKey::new(OFFICE, "2027-01-12", Lane::OneDay);
+    admin.resolve_payment_case(&by(101), 1, &Remedy::Place(tuesday)).await.unwrap();
+    admin.resolve_payment_case(&by(102), 2, &Remedy::Refund).await.unwrap();
+    server.client.cancel(&paid.id, "paid for, and given back").await.unwrap();
     server.at("2027-01-11T05:00:00Z").await;
     server.stop().await;
 }

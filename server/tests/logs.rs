@@ -117,13 +117,16 @@ fn a_newer_layout_or_format_is_refused_clearly() {
         at: UnixMillis(1),
         actor: Actor::default(),
         reason: Box::default(),
-        change: Change::LogOpened { log_id: 1, format: 2, nik_key_check: [0; 16] },
+        change: Change::LogOpened { log_id: 1, format: FORMAT + 1, nik_key_check: [0; 16] },
     };
     let row =
         Chain::default().seal(1, encode_events(&[event], UnixMillis(1), Vec::new()), (1, 1), (FORMAT + 1, 1));
     log.append(&row).unwrap();
     let error = recover(Box::new(log), &key(), Arc::new(Metrics::new())).unwrap_err().to_string();
-    assert_eq!(error, "the log has format 2; this server knows format 1: start a newer one");
+    let (newer, newest) = (FORMAT + 1, FORMAT);
+    let expected =
+        format!("the log has format {newer}; this server knows format {newest}: start a newer one");
+    assert_eq!(error, expected);
 }
 
 fn key() -> NikKey {

@@ -1,12 +1,12 @@
 //! The commands of operators.
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
-use kuota_client::{ExportFilter, Lane, Scope, SlotKey};
+use kuota_client::{ExportFilter, Lane, Remedy, Scope, SlotKey};
 
 use super::{
     Args,
     arguments::{AdminAddress, LaneName, WriteArgs},
-    catalog, history, operations,
+    catalog, history, operations, payments,
     report::Failed,
 };
 
@@ -18,6 +18,7 @@ Examples:
       --reason \"second counter\"
   kuota admin open --office ukk-sintang --date 2026-12-05 --at \"2026-11-28 09:00\" --places 40 \\
       --reason \"extra Saturday\"
+  kuota admin payments resolve 7 --refund --reason \"no place left\"
   kuota admin catalog apply kalbar.toml --reason \"new holidays\"
   kuota admin events --office kanim-pontianak --from \"2026-11-27 13:00\"
 
@@ -60,6 +61,9 @@ enum AdminCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Lists payments without a place, and resolves them.
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
     /// Lists what happened: who, when and why, the oldest first.
     Events(EventArgs),
     /// Writes registrations as they stand, without identity numbers.
@@ -152,6 +156,54 @@ enum QuotaCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum PaymentsCommand {
+    /// Lists payments that wait for a place or a refund.
+    List {
+        /// Also those that are resolved.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Ends a case: with a refund, or with another place for its registration.
+    Resolve {
+        /// Number of the case.
+        #[arg(value_name = "CASE")]
+        number: u32,
+        #[command(flatten)]
+        remedy: RemedyArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+}
+
+/// A refund, or a place.
+#[derive(Debug, ClapArgs)]
+struct RemedyArgs {
+    /// The money goes back, outside of this system.
+    #[arg(long, required_unless_present_all = ["office", "date", "lane"], conflicts_with_all = ["office", "date", "lane"])]
+    refund: bool,
+    /// Office of the place.
+    #[arg(long, value_name = "ID")]
+    office: Option<String>,
+    /// Service day of the place: 2026-11-30.
+    #[arg(long, value_name = "DATE")]
+    date: Option<String>,
+    /// Lane of the place.
+    #[arg(long, value_enum)]
+    lane: Option<LaneName>,
+}
+
+impl RemedyArgs {
+    fn remedy(&self) -> Remedy {
+        match (&self.office, &self.date, self.lane) {
+            (Some(office), Some(date), Some(lane)) => {
+                Remedy::Place(SlotKey::new(office.clone(), date.clone(), lane.into()))
+            }
+            _ => Remedy::Refund,
+        }
+    }
+}
+
 /// One slot.
 #[derive(Debug, ClapArgs)]
 struct OneSlot {
@@ -236,6 +288,11 @@ pub(super) async fn run(args: &Args, admin: &AdminArgs) -> Result<u8, Failed> {
         AdminCommand::Pause { scope, write } => operations::pause(args, address, &scope.scope(), write).await,
         AdminCommand::Resume { scope, write } => {
             operations::resume(args, address, &scope.scope(), write).await
+        }
+        AdminCommand::Payments(PaymentsCommand::List { all }) => payments::list(args, address, *all).await,
+        AdminCommand::Payments(PaymentsCommand::Resolve { number, remedy, write }) => {
+            let by = write.by()?;
+            payments::resolve(args, address, (*number, &remedy.remedy()), (&by, write.yes)).await
         }
         AdminCommand::Events(events) => history::events(args, address, events).await,
         AdminCommand::Export { office, from, to, format } => {

@@ -1,6 +1,7 @@
 //! JSON for scripts: the API's field and enum names, times in RFC 3339.
 
 pub(super) mod operations;
+pub(super) mod payments;
 
 use kuota_client::{
     Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal,
@@ -22,6 +23,7 @@ pub(super) fn offices(offices: &[Office]) -> String {
                     "source": lane.source,
                     "surcharge_rupiah": lane.surcharge_rupiah,
                     "cut_off_time": lane.cut_off_time,
+                    "hold_ms": lane.hold.as_ref().map(millis),
                 })
             })
             .collect();
@@ -163,6 +165,11 @@ fn registration_value(registration: &Registration) -> Value {
         "cancel_reason": registration.cancel_reason,
         "fee_rupiah": registration.fee_rupiah,
         "ground": ground_name(registration.ground()),
+        "billing_reference": registration.billing_reference,
+        "hold_expire_time": registration.hold_expire_time.as_ref().map(time),
+        "payment_reference": registration.payment_reference,
+        "payment_time": registration.payment_time.as_ref().map(time),
+        "payment_case_numbers": registration.payment_case_numbers,
     })
 }
 

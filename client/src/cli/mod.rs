@@ -11,6 +11,7 @@ mod instant;
 mod json;
 mod nik;
 mod operations;
+mod payments;
 mod people;
 mod report;
 mod results;
@@ -39,6 +40,7 @@ Examples:
   kuota register --office kanim-pontianak --date 2026-11-30 --nik 6171012309870001
   kuota register --file people.csv > results.csv
   kuota get K7P2-9QXW
+  kuota pay K7P2Y-9QXWA --reference BRI-820261127 --amount 650000
   kuota cancel 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f --reason \"cannot come\"
   kuota log K7P2-9QXW
   kuota admin pause --office kanim-pontianak --reason \"power cut\"
@@ -102,6 +104,18 @@ enum Command {
         /// Why; kept in the log.
         #[arg(long, default_value = "")]
         reason: String,
+    },
+    /// Says that a payment for a held place came in.
+    Pay {
+        /// Billing reference (K7P2Y-9QXWA), booking code or id.
+        #[arg(value_name = "BILLING|CODE|ID")]
+        key: String,
+        /// Name of the payment, one a payment: a transaction number. Said again, it changes nothing.
+        #[arg(long, value_name = "TEXT")]
+        reference: String,
+        /// Whole rupiah: the fee.
+        #[arg(long, value_name = "RUPIAH")]
+        amount: i64,
     },
     /// Tells the story of a registration: when, who, what and why. For operators.
     Log {
@@ -222,6 +236,7 @@ async fn execute(args: &Args) -> Result<u8, Failed> {
         },
         Command::Get { key, request } => single::get(args, lookup(key, *request)).await,
         Command::Cancel { key, reason } => single::cancel(args, lookup(key, false), reason).await,
+        Command::Pay { key, reference, amount } => payments::pay(args, key, reference, *amount).await,
         Command::Log { key, request, address } => history::log(args, address, lookup(key, *request)).await,
         Command::Admin(admin) => admin::run(args, admin).await,
         Command::Completions { shell } => Ok(generate::completions(*shell)),

@@ -13,6 +13,7 @@ pub(super) const HEADER: &str = "line,request_id,outcome,code,queue_number,offic
 
 /// What became of one ask.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "an answer is moved a few times and never kept in numbers")]
 pub(super) enum Answer {
     Known(Outcome),
     Failed(Error),

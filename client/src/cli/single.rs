@@ -41,7 +41,7 @@ pub(super) async fn id(client: &Client, key: Key) -> Result<String, Error> {
     }
 }
 
-async fn show(args: &Args, client: &Client, outcome: &Outcome) -> u8 {
+pub(super) async fn show(args: &Args, client: &Client, outcome: &Outcome) -> u8 {
     if args.is_json() {
         say(&json::outcome(outcome));
     } else {

@@ -2,8 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use kuota_client::{
-    Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal, Registration,
-    RegistrationState, Slot, SlotState,
+    Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PaymentCase, PaymentCaseCause,
+    PaymentCaseState, PriorityGround, Refusal, Registration, RegistrationState, Slot, SlotState,
 };
 
 use super::{instant::Zones, json::millis};
@@ -49,6 +49,34 @@ pub(super) fn fees(fees: &[PassportFee], surcharges: &[(Lane, i64)]) -> String {
         .map(|(lane, more)| format!("\n{} costs each applicant {} more.", lane_name(*lane), rupiah(*more)))
         .collect();
     format!("{}{more}", text(&table))
+}
+
+/// Payments without a place, oldest first.
+pub(super) fn cases(cases: &[PaymentCase]) -> String {
+    if cases.is_empty() {
+        return "No payment waits for a place or a refund.".into();
+    }
+    let mut table =
+        table(&["CASE", "STATE", "WHY", "CODE", "OFFICE", "SERVICE DAY", "LANE", "PAID", "PAYMENT"]);
+    align_right(&mut table, &[0, 7]);
+    for case in cases {
+        table.add_row([
+            &case.number.to_string(),
+            PaymentCaseState::as_str_name(&case.state()).trim_start_matches("PAYMENT_CASE_STATE_"),
+            cause_name(case.cause()),
+            &case.code,
+            &case.office_id,
+            &case.service_date,
+            lane_name(case.lane()),
+            &rupiah(case.amount_rupiah),
+            &case.payment_reference,
+        ]);
+    }
+    text(&table)
+}
+
+pub(super) fn cause_name(cause: PaymentCaseCause) -> &'static str {
+    cause.as_str_name().trim_start_matches("PAYMENT_CASE_CAUSE_")
 }
 
 /// `Rp 1.350.000`, as it is written in Indonesia.
@@ -141,6 +169,20 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
     }
     if let Some(fee) = registration.fee_rupiah {
         row("Fee", &rupiah(fee));
+    }
+    if !registration.billing_reference.is_empty() {
+        row("Pay as", &registration.billing_reference);
+    }
+    if let (RegistrationState::Held | RegistrationState::Expired, Some(at)) =
+        (registration.state(), &registration.hold_expire_time)
+    {
+        row("Pay before", &local(at));
+    }
+    if let Some(at) = &registration.payment_time {
+        row("Paid", &format!("{} by {}", local(at), registration.payment_reference));
+    }
+    for number in &registration.payment_case_numbers {
+        row("Payment case", &number.to_string());
     }
     if let Some(at) = &registration.create_time {
         row("Granted", &local(at));

@@ -63,6 +63,13 @@ impl registration::RegistrationService for Player {
     async fn cancel(&self, request: Request<v1::CancelRequest>) -> Answered<v1::CancelResponse> {
         self.0.cancel.next(request)
     }
+
+    async fn confirm_payment(
+        &self,
+        request: Request<v1::ConfirmPaymentRequest>,
+    ) -> Answered<v1::ConfirmPaymentResponse> {
+        self.0.confirm_payment.next(request)
+    }
 }
 
 #[tonic::async_trait]
@@ -141,5 +148,19 @@ impl admin::AdminService for Player {
 
     async fn export(&self, request: Request<v1::ExportRequest>) -> Answered<Self::ExportStream> {
         streamed(self.0.export.next(request))
+    }
+
+    async fn list_payment_cases(
+        &self,
+        request: Request<v1::ListPaymentCasesRequest>,
+    ) -> Answered<v1::ListPaymentCasesResponse> {
+        self.0.payment_cases.next(request)
+    }
+
+    async fn resolve_payment_case(
+        &self,
+        request: Request<v1::ResolvePaymentCaseRequest>,
+    ) -> Answered<v1::ResolvePaymentCaseResponse> {
+        self.0.resolve_case.next(request)
     }
 }

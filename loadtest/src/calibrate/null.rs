@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 
 use kuota_api::v1::{
-    CancelRequest, CancelResponse, GetRegistrationRequest, GetRegistrationResponse, Refusal, RefusalReason,
-    RegisterBatchRequest, RegisterBatchResponse, RegisterRequest, RegisterResponse, register_response,
+    CancelRequest, CancelResponse, ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest,
+    GetRegistrationResponse, Refusal, RefusalReason, RegisterBatchRequest, RegisterBatchResponse,
+    RegisterRequest, RegisterResponse, register_response,
     registration_service_server::{RegistrationService, RegistrationServiceServer},
 };
 use tokio::net::TcpListener;
@@ -48,6 +49,13 @@ impl RegistrationService for Null {
     }
 
     async fn cancel(&self, _: Request<CancelRequest>) -> Result<Response<CancelResponse>, Status> {
+        Err(Status::unimplemented("the null server answers Register"))
+    }
+
+    async fn confirm_payment(
+        &self,
+        _: Request<ConfirmPaymentRequest>,
+    ) -> Result<Response<ConfirmPaymentResponse>, Status> {
         Err(Status::unimplemented("the null server answers Register"))
     }
 }

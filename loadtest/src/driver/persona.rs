@@ -53,7 +53,10 @@ pub fn next(
             | RefusalReason::NotAServiceDay
             | RefusalReason::BeyondHorizon
             | RefusalReason::LaneNotOffered
-            | RefusalReason::PastCutOff => return Next::End { has_place: false },
+            | RefusalReason::PastCutOff
+            | RefusalReason::WrongAmount
+            | RefusalReason::NoPaymentDue
+            | RefusalReason::HoldExpired => return Next::End { has_place: false },
         },
         // Whether it was carried out is not known: only the same id tells.
         Some(Outcome::Failed { .. }) | None => (0, true),

@@ -10,10 +10,11 @@ use std::{
 };
 
 use kuota_api::v1::{
-    CancelRequest, CancelResponse, GetRegistrationRequest, GetRegistrationResponse, ListAvailabilityRequest,
-    ListAvailabilityResponse, Refusal, RefusalReason, RegisterBatchItem, RegisterBatchRequest,
-    RegisterBatchResponse, RegisterRequest, RegisterResponse, RegisteredApplicant, Registration,
-    RegistrationState, Slot, SlotState, WatchAvailabilityRequest, WatchAvailabilityResponse,
+    CancelRequest, CancelResponse, ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest,
+    GetRegistrationResponse, ListAvailabilityRequest, ListAvailabilityResponse, Refusal, RefusalReason,
+    RegisterBatchItem, RegisterBatchRequest, RegisterBatchResponse, RegisterRequest, RegisterResponse,
+    RegisteredApplicant, Registration, RegistrationState, Slot, SlotState, WatchAvailabilityRequest,
+    WatchAvailabilityResponse,
     availability_service_server::{AvailabilityService, AvailabilityServiceServer},
     get_registration_request::Key,
     register_batch_item,
@@ -206,6 +207,13 @@ impl RegistrationService for Fake {
     }
 
     async fn cancel(&self, _: Request<CancelRequest>) -> Result<Response<CancelResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn confirm_payment(
+        &self,
+        _: Request<ConfirmPaymentRequest>,
+    ) -> Result<Response<ConfirmPaymentResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 }

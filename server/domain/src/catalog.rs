@@ -56,6 +56,8 @@ pub struct LaneOffer {
     /// Until when one may ask on the service day itself, in minutes after its midnight; until booking for the day ends
     /// where it is not said.
     pub cut_off_minute: Option<u16>,
+    /// How long a place is held for its payment, in minutes; `None`: places are confirmed at once.
+    pub hold_minutes: Option<u32>,
 }
 
 impl LaneOffer {

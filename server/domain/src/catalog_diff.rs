@@ -121,6 +121,9 @@ fn office(office: &Office) -> Fields {
         if let Some(minute) = offer.cut_off_minute {
             fields.insert(format!("lane {} cut_off_time", offer.lane), clock(minute));
         }
+        if let Some(minutes) = offer.hold_minutes {
+            fields.insert(format!("lane {} hold_minutes", offer.lane), minutes.to_string());
+        }
     }
     fields
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 const ALPHABET: &[u8; 29] = b"23456789ACDEFGHJKLMNPQRTUVWXY";
-const BASE: u64 = 29;
+pub(crate) const BASE: u64 = 29;
 const DRAWN: usize = 7;
 const CODES: u64 = BASE.pow(7);
 
@@ -53,22 +53,48 @@ impl BookingCode {
     /// # Errors
     /// When it has other characters, another length, or a wrong check character.
     pub fn parse(raw: &str) -> Result<Self, CodeError> {
-        let mut digits = [0_u64; DRAWN + 1];
-        let mut length = 0;
-        for byte in raw.bytes().filter(|b| !matches!(b, b'-' | b' ')) {
-            let value =
-                ALPHABET.iter().position(|a| *a == byte.to_ascii_uppercase()).ok_or(CodeError::Shape)?;
-            *digits.get_mut(length).ok_or(CodeError::Shape)? = value as u64;
-            length += 1;
-        }
-        if length != DRAWN + 1 {
-            return Err(CodeError::Shape);
-        }
-        if check(&digits[..DRAWN]) != digits[DRAWN] {
-            return Err(CodeError::Check);
-        }
-        Ok(Self(digits[..DRAWN].iter().fold(0, |number, digit| number * BASE + digit)))
+        read::<{ DRAWN + 1 }>(raw).map(Self)
     }
+}
+
+/// Bytes of the longest text: ten letters and a dash.
+const TEXT_BYTES_MAX: usize = 11;
+
+/// Reads a number of so many characters, the last of which checks the others.
+pub(crate) fn read<const LETTERS: usize>(raw: &str) -> Result<u64, CodeError> {
+    let mut digits = [0_u64; LETTERS];
+    let mut length = 0;
+    for byte in raw.bytes().filter(|b| !matches!(b, b'-' | b' ')) {
+        let value = ALPHABET.iter().position(|a| *a == byte.to_ascii_uppercase()).ok_or(CodeError::Shape)?;
+        *digits.get_mut(length).ok_or(CodeError::Shape)? = value as u64;
+        length += 1;
+    }
+    let [drawn @ .., last] = digits.as_slice() else { return Err(CodeError::Shape) };
+    if length != LETTERS {
+        return Err(CodeError::Shape);
+    }
+    if check(drawn) != *last {
+        return Err(CodeError::Check);
+    }
+    Ok(drawn.iter().fold(0, |number, digit| number * BASE + digit))
+}
+
+/// Writes a number as so many characters, the last of which checks the others, with a dash in the middle.
+pub(crate) fn spell<const LETTERS: usize>(number: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0_u64; LETTERS];
+    let mut rest = number;
+    for digit in digits[..LETTERS - 1].iter_mut().rev() {
+        *digit = rest % BASE;
+        rest /= BASE;
+    }
+    digits[LETTERS - 1] = check(&digits[..LETTERS - 1]);
+    // Letters and a dash, written at once.
+    let mut text = [b'-'; TEXT_BYTES_MAX];
+    for (place, digit) in digits.into_iter().enumerate() {
+        let letter = usize::try_from(digit).map_or(b'?', |at| ALPHABET[at]);
+        text[place + usize::from(place >= LETTERS / 2)] = letter;
+    }
+    f.write_str(str::from_utf8(&text[..=LETTERS]).unwrap_or_default())
 }
 
 fn check(digits: &[u64]) -> u64 {
@@ -77,19 +103,7 @@ fn check(digits: &[u64]) -> u64 {
 
 impl fmt::Display for BookingCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0_u64; DRAWN + 1];
-        let mut rest = self.0;
-        for digit in digits[..DRAWN].iter_mut().rev() {
-            *digit = rest % BASE;
-            rest /= BASE;
-        }
-        digits[DRAWN] = check(&digits[..DRAWN]);
-        let mut text = *b"XXXX-XXXX";
-        let places = text.iter_mut().filter(|place| **place != b'-');
-        for (place, digit) in places.zip(digits) {
-            *place = usize::try_from(digit).map_or(b'?', |at| ALPHABET[at]);
-        }
-        f.write_str(str::from_utf8(&text).unwrap_or_default())
+        spell::<{ DRAWN + 1 }>(self.0, f)
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
-    catalog::Office,
+    catalog::{LaneOffer, Office},
     fees::Fees,
     ids::{CallerNumber, ContentHash, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
+    payment::{CaseNumber, Payment, PaymentEffect, Resolution},
     registration::Registration,
     slot::{Scope, SlotKey},
     time::UnixMillis,
@@ -120,7 +121,20 @@ pub enum Change {
         id: RegistrationId,
         /// Its slot.
         slot: SlotKey,
+        /// Opened for what was paid for it (INV-11).
+        case: Option<CaseNumber>,
     },
+    /// A held place was not paid for in time, and is given back.
+    HoldExpired {
+        /// Whose.
+        id: RegistrationId,
+        /// Its slot.
+        slot: SlotKey,
+    },
+    /// A payment was accepted, and came to a place or a case.
+    PaymentReceived(Box<PaymentReceipt>),
+    /// An operator brought a case to its end.
+    CaseResolved(CaseResolution),
     /// The service day is over: its registrations are no longer live.
     DayClosed {
         /// Where.
@@ -144,9 +158,16 @@ impl Change {
     #[must_use]
     pub fn format(&self) -> u32 {
         let is_new = match self {
-            Self::FormatRaised(_) | Self::FeesDefined(_) => true,
+            Self::FormatRaised(_)
+            | Self::FeesDefined(_)
+            | Self::HoldExpired { .. }
+            | Self::PaymentReceived(_)
+            | Self::CaseResolved(_) => true,
+            Self::Cancelled { case, .. } => case.is_some(),
             Self::OfficeDefined { office, .. } => {
-                office.lanes.iter().any(|offer| offer.cut_off_minute.is_some())
+                let is_new =
+                    |offer: &LaneOffer| offer.cut_off_minute.is_some() || offer.hold_minutes.is_some();
+                office.lanes.iter().any(is_new)
             }
             Self::TrancheReleased(Release { times, .. }) | Self::TrancheChanged { times, .. } => {
                 times.cut_off.is_some()
@@ -166,7 +187,6 @@ impl Change {
             | Self::OverrideCleared(_)
             | Self::Paused(_)
             | Self::Resumed(_)
-            | Self::Cancelled { .. }
             | Self::DayClosed { .. }
             | Self::DayForgotten { .. } => false,
         };
@@ -179,8 +199,14 @@ impl Change {
         match self {
             Self::TrancheReleased(release) => Some(release.slot),
             Self::Granted(registration) => Some(registration.slot),
+            Self::PaymentReceived(receipt) => Some(receipt.slot),
+            Self::CaseResolved(resolved) => match resolved.resolution {
+                Resolution::Place { slot, .. } => Some(slot),
+                Resolution::Refund => None,
+            },
             Self::TrancheChanged { slot, .. }
             | Self::Cancelled { slot, .. }
+            | Self::HoldExpired { slot, .. }
             | Self::OverrideSet { slot, .. }
             | Self::OverrideCleared(slot) => Some(*slot),
             Self::LogOpened { .. }
@@ -224,7 +250,9 @@ impl Change {
     pub fn registration(&self) -> Option<RegistrationId> {
         match self {
             Self::Granted(registration) => Some(registration.id),
-            Self::Cancelled { id, .. } => Some(*id),
+            Self::Cancelled { id, .. } | Self::HoldExpired { id, .. } => Some(*id),
+            Self::PaymentReceived(receipt) => Some(receipt.id),
+            Self::CaseResolved(resolved) => Some(resolved.id),
             Self::LogOpened { .. }
             | Self::FormatRaised(_)
             | Self::HolidaysDefined(_)
@@ -245,6 +273,30 @@ impl Change {
             | Self::DayForgotten { .. } => None,
         }
     }
+}
+
+/// A payment, and what it came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaymentReceipt {
+    /// The registration it is for.
+    pub id: RegistrationId,
+    /// Its slot.
+    pub slot: SlotKey,
+    /// What came in.
+    pub payment: Payment,
+    /// What it came to.
+    pub effect: PaymentEffect,
+}
+
+/// The end of a case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CaseResolution {
+    /// Which.
+    pub case: CaseNumber,
+    /// The registration it is about.
+    pub id: RegistrationId,
+    /// What is done.
+    pub resolution: Resolution,
 }
 
 /// By what a repeat of an operator's write is recognised.

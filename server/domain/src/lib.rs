@@ -8,7 +8,8 @@
 //! 1. **INV-1** Every grant respects the capacity and the opening in force at its place in the log; available is
 //!    never negative.
 //! 2. **INV-2** An applicant (keyed hash of the NIK) has at most one live registration, across all offices, lanes
-//!    and days. Live ends with the service day (`DayClosed`), or with cancellation.
+//!    and days. Live ends with the service day (`DayClosed`), with cancellation, or when a hold
+//!    expires unpaid.
 //! 3. **INV-3** (caller, request_id) names one registration. A repeat gets it back: while the first is in flight,
 //!    after a restart, when the slot has since sold out, after it was cancelled (as cancelled), until 30 days after
 //!    the service day. A refusal binds nothing. The same id with other content is an error.
@@ -22,9 +23,11 @@
 //! 9. **INV-9** Every queue, batch, message, wait and retry has a bound, named in [`limits`]; when full, the answer
 //!    is a refusal at once that says when to come back.
 //! 10. **INV-10** No NIK in clear in the log, in memory longer than the call, in logs, errors or metrics.
+//! 11. **INV-11** Every payment that was accepted has a confirmed place or a case, and an open case is never forgotten.
 
 #![warn(clippy::unwrap_used)]
 
+pub mod billing;
 pub mod calendar;
 pub mod catalog;
 pub mod catalog_diff;
@@ -37,6 +40,7 @@ pub mod ledger;
 pub mod limits;
 pub mod nik;
 pub mod passport;
+pub mod payment;
 pub mod refusal;
 pub mod registration;
 pub mod slot;

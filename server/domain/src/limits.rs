@@ -16,6 +16,14 @@ pub const PLACES_PER_LANE_MAX: u32 = 1_000_000;
 pub const OFFICES_MAX: usize = 10_000;
 /// Rupiah of one passport, or of one lane's surcharge.
 pub const RUPIAH_MAX: u32 = 100_000_000;
+/// Minutes a place may be held for its payment: a week,
+pub const HOLD_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// and where the catalogue does not say how many.
+pub const HOLD_MINUTES_DEFAULT: u32 = 120;
+/// Characters of a payment's reference.
+pub const PAYMENT_REFERENCE_CHARS_MAX: usize = 64;
+/// Payments without a place that one registration may lead to.
+pub const PAYMENT_CASES_PER_REGISTRATION_MAX: usize = 16;
 /// Weeks an opening may reach ahead.
 pub const WEEKS_AHEAD_MAX: u8 = 26;
 /// Scheduled changes (releases, day closings) written with one batch; the rest follow in the next.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::{calendar::ServiceDay, slot::Lane, time::UnixMillis};
+use crate::{
+    calendar::ServiceDay, fees::Rupiah, registration::RegistrationState, slot::Lane, time::UnixMillis,
+};
 
-/// Why a place was not given.
+/// Why a place was not given, or a command not carried out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// No place left.
@@ -55,6 +57,23 @@ pub enum Refusal {
         /// Since then.
         at: UnixMillis,
     },
+    /// A payment is not the fee.
+    WrongAmount {
+        /// The fee.
+        due: Rupiah,
+        /// What came in.
+        paid: Rupiah,
+    },
+    /// The place was never held: nothing is to be paid here.
+    NoPaymentDue {
+        /// Where the registration stands.
+        state: RegistrationState,
+    },
+    /// It was not paid for in time, and holds no place any more.
+    HoldExpired {
+        /// Since then.
+        at: UnixMillis,
+    },
 }
 
 impl Refusal {
@@ -65,7 +84,7 @@ impl Refusal {
     }
 
     /// Names of the reasons, as in the API and in metrics.
-    pub const REASONS: [&'static str; 11] = [
+    pub const REASONS: [&'static str; 14] = [
         "SOLD_OUT",
         "NOT_ENOUGH_PLACES",
         "NOT_OPEN_YET",
@@ -77,6 +96,9 @@ impl Refusal {
         "BEYOND_HORIZON",
         "LANE_NOT_OFFERED",
         "PAST_CUT_OFF",
+        "WRONG_AMOUNT",
+        "NO_PAYMENT_DUE",
+        "HOLD_EXPIRED",
     ];
 
     /// Position in [`Refusal::REASONS`].
@@ -94,6 +116,9 @@ impl Refusal {
             Self::BeyondHorizon { .. } => 8,
             Self::LaneNotOffered { .. } => 9,
             Self::PastCutOff { .. } => 10,
+            Self::WrongAmount { .. } => 11,
+            Self::NoPaymentDue { .. } => 12,
+            Self::HoldExpired { .. } => 13,
         }
     }
 }

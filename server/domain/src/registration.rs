@@ -5,11 +5,13 @@ use std::{fmt, ops::Deref};
 use compact_str::CompactString;
 
 use crate::{
+    billing::BillingReference,
     code::BookingCode,
     fees::Rupiah,
     ids::{ContentHash, RegistrationId, RequestKey, TrancheNumber},
     nik::ApplicantKey,
     passport::{Ground, PassportKind},
+    payment::{CaseNumber, Payment},
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -103,8 +105,12 @@ impl Ask {
 /// Where a registration stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RegistrationState {
+    /// The place is taken until a deadline, and waits to be paid for.
+    Held,
     /// The place is taken.
     Confirmed,
+    /// It was not paid for in time, and others may have it.
+    Expired,
     /// It was given back.
     Cancelled,
 }
@@ -145,8 +151,48 @@ pub struct Particulars {
     pub fee: Option<Rupiah>,
     /// Why they come by the priority lane.
     pub ground: Option<Ground>,
+    /// How it is paid for, where places are held.
+    pub billing: Option<Billing>,
+    /// What paid for the place, and when.
+    pub paid: Option<(Payment, UnixMillis)>,
+    /// Payments for it that found no place.
+    pub cases: Vec<CaseNumber>,
     /// Why it was cancelled.
     pub cancel_reason: Box<str>,
+}
+
+/// How a held place is paid for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Billing {
+    /// What the payer names.
+    pub reference: BillingReference,
+    /// From then on the place is nobody's.
+    pub expires: UnixMillis,
+}
+
+impl RegistrationState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Held, Self::Confirmed, Self::Expired, Self::Cancelled];
+
+    /// Whether it has a place.
+    #[must_use]
+    pub const fn has_place(self) -> bool {
+        match self {
+            Self::Held | Self::Confirmed => true,
+            Self::Expired | Self::Cancelled => false,
+        }
+    }
+
+    /// Name as in the API, without its prefix.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Held => "HELD",
+            Self::Confirmed => "CONFIRMED",
+            Self::Expired => "EXPIRED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
 }
 
 impl Particulars {
@@ -182,6 +228,37 @@ impl Registration {
         self.particulars.as_ref()?.ground
     }
 
+    /// How it is paid for, where its place was held.
+    #[must_use]
+    pub fn billing(&self) -> Option<Billing> {
+        self.particulars.as_ref()?.billing
+    }
+
+    /// What paid for the place.
+    #[must_use]
+    pub fn payment(&self) -> Option<&Payment> {
+        self.paid_at().map(|(payment, _)| payment)
+    }
+
+    /// What paid for the place, and when.
+    #[must_use]
+    pub fn paid_at(&self) -> Option<&(Payment, UnixMillis)> {
+        self.particulars.as_ref()?.paid.as_ref()
+    }
+
+    /// Payments for it that found no place.
+    #[must_use]
+    pub fn cases(&self) -> &[CaseNumber] {
+        self.particulars.as_ref().map_or(&[], |particulars| &particulars.cases)
+    }
+
+    /// Confirmed, and paid for by this payment.
+    #[must_use]
+    pub fn paid(self, payment: &Payment, at: UnixMillis) -> Self {
+        let confirmed = Self { state: RegistrationState::Confirmed, ..self };
+        confirmed.with(|particulars| particulars.paid = Some((payment.clone(), at)))
+    }
+
     /// Why it was cancelled; empty unless it was.
     #[must_use]
     pub fn cancel_reason(&self) -> &str {
@@ -200,4 +277,18 @@ impl Registration {
 
 fn places(applicants: &[Applicant]) -> u32 {
     u32::try_from(applicants.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 300 bytes a live registration, indices included, this is what stands in its row.
+    const BYTES_MAX: usize = 176;
+
+    #[test]
+    fn what_few_registrations_have_takes_no_room_in_the_others() {
+        assert!(size_of::<Registration>() <= BYTES_MAX, "{}", size_of::<Registration>());
+        assert_eq!(Particulars::default().boxed(), None);
+    }
 }

@@ -12,7 +12,10 @@ use kuota_domain::{
     catalog::{Catalog, LaneOffer, Office, OfficeKind},
     fees::{Fees, Price, Rupiah},
     ids::Slug,
-    limits::{HOLIDAYS_MAX, OFFICES_MAX, OPENINGS_MAX, PLACES_PER_LANE_MAX, RUPIAH_MAX, WEEKS_AHEAD_MAX},
+    limits::{
+        HOLD_MINUTES_DEFAULT, HOLD_MINUTES_MAX, HOLIDAYS_MAX, OFFICES_MAX, OPENINGS_MAX, PLACES_PER_LANE_MAX,
+        RUPIAH_MAX, WEEKS_AHEAD_MAX,
+    },
     passport::PassportKind,
     slot::Lane,
 };
@@ -108,6 +111,18 @@ struct LaneEntry {
     places: Bounded<0, PLACES_PER_LANE_MAX>,
     source: String,
     cut_off_time: Option<Clock>,
+    #[serde(default)]
+    confirm: Confirm,
+    hold_minutes: Option<Spanned<Bounded<1, HOLD_MINUTES_MAX>>>,
+}
+
+/// When a place is confirmed.
+#[derive(Deserialize, Clone, Copy, Default, PartialEq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Confirm {
+    #[default]
+    AtOnce,
+    ByPayment,
 }
 
 type Complaint = (std::ops::Range<usize>, String);
@@ -177,7 +192,7 @@ impl CatalogFile {
                 longitude_e6: entry.longitude.0,
                 opening,
                 closing_minute: entry.closing_time.0,
-                lanes: check_lanes(entry.lanes)?,
+                lanes: check_lanes(entry.lanes, &fees)?,
             });
         }
         Ok(Catalog { openings, holidays, offices, fees })
@@ -202,18 +217,33 @@ fn check_fees(passports: Vec<FeeEntry>, surcharges: Vec<SurchargeEntry>) -> Resu
     Ok(fees)
 }
 
-fn check_lanes(entries: Vec<LaneEntry>) -> Result<Vec<LaneOffer>, Complaint> {
+fn check_lanes(entries: Vec<LaneEntry>, fees: &Fees) -> Result<Vec<LaneOffer>, Complaint> {
     let mut lanes: Vec<LaneOffer> = Vec::new();
     for entry in entries {
         let (span, lane) = (entry.lane.span(), entry.lane.into_inner().0);
         if lanes.iter().any(|offer| offer.lane == lane) {
             return Err((span, format!("lane {lane} is there twice")));
         }
+        let minutes = entry.hold_minutes.as_ref().map(|minutes| minutes.get_ref().0);
+        let hold_minutes = match (entry.confirm, &entry.hold_minutes) {
+            (Confirm::AtOnce, None) => None,
+            (Confirm::AtOnce, Some(minutes)) => {
+                return Err((
+                    minutes.span(),
+                    "only a lane with confirm = \"BY_PAYMENT\" holds places".into(),
+                ));
+            }
+            (Confirm::ByPayment, _) if fees.passports.is_empty() => {
+                return Err((span, "to be confirmed by payment, places need a [[fee]]".into()));
+            }
+            (Confirm::ByPayment, _) => Some(minutes.unwrap_or(HOLD_MINUTES_DEFAULT)),
+        };
         lanes.push(LaneOffer {
             lane,
             places: entry.places.0,
             source: entry.source.into(),
             cut_off_minute: entry.cut_off_time.map(|time| time.0),
+            hold_minutes,
         });
     }
     lanes.sort_by_key(|offer| offer.lane);
@@ -344,6 +374,18 @@ mod tests {
             ("\"ONE_DAY\"\nplaces", "\"REGULAR\"\nplaces", "lane", "lane REGULAR is there twice"),
             ("places = 120", "places = -1", "places", "-1: 0 to 1000000 is allowed"),
             ("\"10:00\"", "\"10\"", "cut_off_time", "`10`: a time of day from 00:00 to 24:00"),
+            (
+                "places = 120\n",
+                "places = 120\nhold_minutes = 5\n",
+                "hold_minutes",
+                "only a lane with confirm = ",
+            ),
+            (
+                "places = 120\n",
+                "places = 120\nconfirm = \"LATER\"\n",
+                "confirm",
+                "unknown variant `LATER`, expected ",
+            ),
             ("rupiah = 350000", "rupiah = -1", "rupiah", "-1: 0 to 100000000 is allowed"),
             ("\"ORDINARY_5_YEARS\"", "\"DIPLOMATIC\"", "passport", "`DIPLOMATIC`: one of ORDINARY_5_YEARS, "),
             ("places = 120", "seats = 120", "seats", "unknown field `seats`, expected one of"),
@@ -370,6 +412,21 @@ mod tests {
             let expected = format!("offices.toml:{line}: {key}: {message}");
             assert!(error.starts_with(&expected), "expected {expected}\n   found {error}");
         }
+    }
+
+    #[test]
+    fn a_lane_that_holds_places_needs_fees_and_says_for_how_long() {
+        let (rules, _) = WEST_KALIMANTAN.split_once("# What passports cost").unwrap();
+        let by_payment = |more: &str| {
+            let lane = format!("places = 120\nconfirm = \"BY_PAYMENT\"\n{more}");
+            WEST_KALIMANTAN.replacen("places = 120\n", &lane, 1)
+        };
+        for (more, minutes) in [("", 120), ("hold_minutes = 30\n", 30)] {
+            let catalog = load(&by_payment(more)).unwrap();
+            assert_eq!(catalog.offices[0].offer(Lane::Regular).unwrap().hold_minutes, Some(minutes));
+        }
+        let unpriced = format!("{rules}[[office]]{}", by_payment("").split_once("[[office]]").unwrap().1);
+        assert!(load(&unpriced).unwrap_err().contains("places need a [[fee]]"));
     }
 
     #[test]

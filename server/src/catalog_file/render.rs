@@ -76,6 +76,10 @@ fn office(office: &Office, text: &mut String) {
         if let Some(minute) = offer.cut_off_minute {
             pair(text, "cut_off_time", clock(minute));
         }
+        if let Some(minutes) = offer.hold_minutes {
+            pair(text, "confirm", "BY_PAYMENT");
+            pair(text, "hold_minutes", i64::from(minutes));
+        }
     }
 }
 
@@ -103,6 +107,7 @@ mod tests {
         let mut catalog = parse("kalbar.toml", WEST_KALIMANTAN).unwrap();
         catalog.offices[0].name = "Kantor \"Satu\"\n\\ \u{1F6C2}".into();
         catalog.offices[0].lanes.clear();
+        catalog.offices[1].lanes[0].hold_minutes = Some(90);
         let text = render(&catalog);
         assert_eq!(parse("rendered", &text).unwrap(), catalog, "{text}");
     }

@@ -61,10 +61,13 @@ impl Console {
     fn gauges(&self) -> Gauges {
         let (now, directory) = (self.engine.now(), self.engine.directory());
         let (registrations, live_applicants) = self.engine.population();
+        let (held, open_cases) = self.engine.unsettled();
         let operators = self.engine.operator_view();
         let mut gauges = Gauges {
             registrations,
             live_applicants,
+            held,
+            open_cases,
             watchers: self.hub.watchers(),
             pauses: operators.pauses.len(),
             overrides: operators.overrides.len(),

@@ -40,6 +40,15 @@ pub enum Failure {
     RegistrationNotFound,
     /// The request id stands for something else.
     RequestReused,
+    /// The payment's reference stands for another payment.
+    PaymentReused,
+    /// As many payments found no place as may for one registration.
+    TooManyPayments,
+    /// The place would be held, and this applicant named no passport that has a fee.
+    PassportNeeded {
+        /// Index in the request.
+        applicant: usize,
+    },
     /// An operator's wish cannot be carried out.
     Objected(Objection),
     /// There are as many watchers as there may be.
@@ -92,7 +101,10 @@ pub fn retry_after(refusal: &Refusal, now: UnixMillis, spread: u64) -> Option<Du
         | Refusal::NotAServiceDay { .. }
         | Refusal::BeyondHorizon { .. }
         | Refusal::LaneNotOffered { .. }
-        | Refusal::PastCutOff { .. } => None,
+        | Refusal::PastCutOff { .. }
+        | Refusal::WrongAmount { .. }
+        | Refusal::NoPaymentDue { .. }
+        | Refusal::HoldExpired { .. } => None,
     }
 }
 
@@ -148,6 +160,9 @@ impl From<Rejection> for Failure {
             Rejection::Refused(refusal) => Self::Refused(refusal),
             Rejection::RequestReused => Self::RequestReused,
             Rejection::NotFound => Self::RegistrationNotFound,
+            Rejection::PaymentReused => Self::PaymentReused,
+            Rejection::TooManyPayments => Self::TooManyPayments,
+            Rejection::PassportNeeded { applicant } => Self::PassportNeeded { applicant },
         }
     }
 }

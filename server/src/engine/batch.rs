@@ -14,7 +14,8 @@ use kuota_domain::{
     event::Event,
     gate::{Figures, Pass},
     ids::{OfficeNumber, RequestKey},
-    ledger::{Cancellation, Instruction, Rejection, Row},
+    ledger::{Command, Instruction, Rejection, Row},
+    payment::{CaseNumber, PaymentCase},
     registration::{Ask, Registration},
     slot::SlotKey,
     time::UnixMillis,
@@ -27,6 +28,7 @@ use super::{
     directory::OfficesView,
     operate::{OperatorAnswer, OperatorView},
 };
+use crate::telemetry::Happening;
 
 /// Something for the ledger to do.
 #[derive(Debug)]
@@ -35,16 +37,10 @@ pub(super) enum Order {
     Register(Box<Entrant>, Instant),
     /// Many asks, in one message.
     RegisterBatch(Crowd, Instant),
-    Cancel {
-        cancellation: Cancellation,
-        answer: oneshot::Sender<Answer>,
-    },
+    /// Something that passes no gate: a cancellation, a payment.
+    Command { command: Box<Command>, answer: oneshot::Sender<Answer> },
     /// What an operator wants; or only what it would come to.
-    Operate {
-        instruction: Box<Instruction>,
-        validate_only: bool,
-        answer: oneshot::Sender<OperatorAnswer>,
-    },
+    Operate { instruction: Box<Instruction>, validate_only: bool, answer: oneshot::Sender<OperatorAnswer> },
     /// Answered when everything before it is in the log.
     Flush(oneshot::Sender<()>),
 }
@@ -54,7 +50,7 @@ impl Order {
     pub(super) fn commands(&self) -> usize {
         match self {
             Self::RegisterBatch(crowd, _) => crowd.entrants.len(),
-            Self::Register(..) | Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
+            Self::Register(..) | Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
         }
     }
 
@@ -62,7 +58,7 @@ impl Order {
     pub(super) const fn queued(&self) -> Option<Instant> {
         match self {
             Self::Register(_, queued) | Self::RegisterBatch(_, queued) => Some(*queued),
-            Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => None,
+            Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => None,
         }
     }
 
@@ -71,7 +67,7 @@ impl Order {
         match self {
             Self::Register(entrant, _) => std::slice::from_ref(entrant),
             Self::RegisterBatch(crowd, _) => &crowd.entrants,
-            Self::Cancel { .. } | Self::Operate { .. } | Self::Flush(_) => &[],
+            Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => &[],
         }
     }
 }
@@ -124,7 +120,7 @@ impl Drop for Crowd {
 #[derive(Debug)]
 pub(super) enum Reply {
     Ask(Asked),
-    Cancel { verdict: Verdict, answer: oneshot::Sender<Answer> },
+    Command { verdict: Verdict, answer: oneshot::Sender<Answer> },
     Operate { outcome: OperatorAnswer, answer: oneshot::Sender<OperatorAnswer> },
     Flush(oneshot::Sender<()>),
 }
@@ -146,7 +142,10 @@ pub(super) type Verdict = Result<Arc<Registration>, Rejection>;
 /// What becomes visible when a batch is in the log.
 #[derive(Debug)]
 pub(super) enum Publication {
-    Registration(Row, Arc<Registration>),
+    /// A registration, new or changed, and what happened to it.
+    Registration(Row, Arc<Registration>, Option<Happening>),
+    Case(Arc<PaymentCase>),
+    CaseForgotten(CaseNumber),
     Forgotten(Row),
     DayDropped(OfficeNumber, ServiceDay),
 }

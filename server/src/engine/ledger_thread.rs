@@ -11,11 +11,10 @@ use crossbeam_channel::{Receiver, Select, never};
 use hashbrown::{HashMap, HashSet};
 use kuota_domain::{
     catalog::Catalog,
-    event::{Actor, Change, Event},
+    event::{Actor, Event},
     gate::Keeper,
     ledger::{Command, Decision, Ledger, Rejection},
     limits::DUE_EVENTS_PER_BATCH_MAX,
-    registration::Registration,
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -24,7 +23,7 @@ use tracing::{debug, error, info};
 
 use super::{
     Failure, Fatal, Granted,
-    batch::{Asked, Batch, Entrant, Order, Publication, Reply, Verdict},
+    batch::{Asked, Batch, Entrant, Order, Reply, Verdict},
     congestion::Congestion,
     directory::OfficesView,
     log_thread::{Appended, LogThread, Sealed},
@@ -54,7 +53,7 @@ pub(super) struct LedgerThread {
     pub(super) read: Arc<ReadModel>,
     clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
-    fatal: signal::Sender<Option<Fatal>>,
+    pub(super) fatal: signal::Sender<Option<Fatal>>,
     pub(super) shards_max: usize,
     /// Never falls below the log's last instant.
     pub(super) now: UnixMillis,
@@ -270,9 +269,9 @@ impl LedgerThread {
             Order::Operate { instruction, validate_only, answer } => {
                 self.operate(&instruction, validate_only, answer);
             }
-            Order::Cancel { cancellation, answer } => {
-                let (verdict, _) = self.verdict(Command::Cancel(cancellation));
-                self.current.replies.push(Reply::Cancel { verdict, answer });
+            Order::Command { command, answer } => {
+                let (verdict, _) = self.verdict(*command);
+                self.current.replies.push(Reply::Command { verdict, answer });
             }
             Order::Flush(answer) => self.current.replies.push(Reply::Flush(answer)),
         }
@@ -301,66 +300,6 @@ impl LedgerThread {
                 (self.changed(&change).ok_or(Rejection::NotFound), true)
             }
         }
-    }
-
-    /// The registration that a change made or altered, as it is now.
-    fn changed(&self, change: &Change) -> Option<Arc<Registration>> {
-        match change {
-            Change::Granted(registration) => Some(registration.clone()),
-            _ => self.ledger.registration(change.registration()?).cloned(),
-        }
-    }
-
-    /// Applies one event to the state that runs ahead, and notes what it will make visible.
-    pub(super) fn apply(&mut self, event: Event) {
-        match &event.change {
-            Change::DayForgotten { office, day } => {
-                self.current.touched.retain(|slot| (slot.office, slot.day) != (*office, *day));
-                let forgotten = self.ledger.registrations_of(*office, *day);
-                let rows = forgotten.filter_map(|registration| self.ledger.row_of(registration.id));
-                self.current.publications.extend(rows.map(Publication::Forgotten));
-                self.current.publications.push(Publication::DayDropped(*office, *day));
-            }
-            Change::HolidaysDefined(_)
-            | Change::OpeningDefined(_)
-            | Change::OpeningRemoved(_)
-            | Change::FeesDefined(_)
-            | Change::OfficeDefined { .. }
-            | Change::OfficeClosed(_) => {
-                self.current.catalog_changed = true;
-                self.catalog = None;
-            }
-            Change::OverrideSet { .. }
-            | Change::OverrideCleared(_)
-            | Change::Paused(_)
-            | Change::Resumed(_) => self.current.layer_changed = true,
-            Change::LogOpened { .. }
-            | Change::FormatRaised(_)
-            | Change::CatalogApplied { .. }
-            | Change::CommandCarriedOut(_)
-            | Change::TrancheReleased(_)
-            | Change::TrancheChanged { .. }
-            | Change::Granted(_)
-            | Change::Cancelled { .. }
-            | Change::DayClosed { .. } => {}
-        }
-        if let Err(misfit) = self.ledger.apply(&event) {
-            // Decided from this very state a moment ago: a bug, and going on could only make it worse.
-            error!(%misfit, "an invariant is broken");
-            self.fatal.send_replace(Some(Fatal::Invariant(misfit.to_string())));
-            panic!("an invariant is broken: {misfit}");
-        }
-        if let Change::Paused(scope) | Change::Resumed(scope) = &event.change {
-            let held = self.ledger.slots().filter(|slot| scope.covers(*slot));
-            self.current.touched.extend(held);
-        } else if let Some(slot) = event.change.slot() {
-            self.current.touched.insert(slot);
-        }
-        let changed = self.changed(&event.change).and_then(|registration| {
-            Some(Publication::Registration(self.ledger.row_of(registration.id)?, registration))
-        });
-        self.current.publications.extend(changed);
-        self.current.events.push(event);
     }
 
     /// Sends the current batch to the log; one that changes nothing needs no log.
@@ -447,7 +386,7 @@ impl LedgerThread {
                     }
                     self.read.requests.withdraw(request).answer(&Err(failure.clone()));
                 }
-                Reply::Cancel { answer, .. } => {
+                Reply::Command { answer, .. } => {
                     let _ = answer.send(Err(failure.clone()));
                 }
                 Reply::Operate { answer, .. } => {
@@ -487,7 +426,7 @@ impl LedgerThread {
             Order::Operate { answer, .. } => {
                 let _ = answer.send(Err(failure.clone()));
             }
-            Order::Cancel { answer, .. } => {
+            Order::Command { answer, .. } => {
                 // A caller that went away changes nothing.
                 let _ = answer.send(Err(failure.clone()));
             }

@@ -2,16 +2,19 @@
 
 mod admission;
 mod answer;
+mod apply;
 mod asking;
 mod batch;
 mod boot;
 mod caller;
+mod cases;
 mod congestion;
 mod directory;
 mod history;
 mod ledger_thread;
 mod log_thread;
 mod operate;
+mod payments;
 mod publish;
 mod read_model;
 mod register;
@@ -27,7 +30,7 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 use kuota_domain::{
     code::BookingCode,
     ids::{CallerNumber, OfficeNumber, RegistrationId, RequestKey},
-    ledger::{Cancellation, Ledger},
+    ledger::{Cancellation, Command, Ledger},
     nik::NikKey,
     time::UnixMillis,
 };
@@ -42,6 +45,7 @@ pub use self::{
     history::{History, HistoryQuery, Subject},
     log_thread::LogWriter,
     operate::{Operated, OperatorAnswer, OperatorView, Receipt},
+    payments::Paid,
     register::{Person, Wish},
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
@@ -157,12 +161,17 @@ impl Engine {
     /// # Errors
     /// A refusal, or why there is no answer.
     pub async fn cancel(&self, id: RegistrationId, caller: CallerNumber, reason: &str) -> Answer {
+        let cancellation = Cancellation { registration: id, caller, reason: reason.into() };
+        self.command(Command::Cancel(cancellation)).await
+    }
+
+    /// Has the ledger decide a command that passes no gate.
+    async fn command(&self, command: Command) -> Answer {
         if self.clock.drifts() {
             return Err(Failure::ClockDrift);
         }
         let (answer, receiver) = oneshot::channel();
-        let cancellation = Cancellation { registration: id, caller, reason: reason.into() };
-        self.send(Order::Cancel { cancellation, answer })?;
+        self.send(Order::Command { command: Box::new(command), answer })?;
         let answer = receiver.await.unwrap_or(Err(Failure::OutcomeUnknown));
         if let Err(Failure::Refused(refusal)) = &answer {
             self.metrics.refused(refusal);

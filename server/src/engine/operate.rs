@@ -103,7 +103,8 @@ impl LedgerThread {
             | Directive::SetQuota { .. }
             | Directive::ClearOverride(_)
             | Directive::Pause(_)
-            | Directive::Resume(_) => None,
+            | Directive::Resume(_)
+            | Directive::ResolveCase { .. } => None,
         };
         // What is due is the schedule's doing, and must not stand at the operator's account.
         self.decide_due();

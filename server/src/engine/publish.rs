@@ -28,6 +28,7 @@ impl LedgerThread {
                 self.read.put(row, registration);
             }
         }
+        self.ledger.cases().for_each(|case| self.read.cases.put(case));
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
         let figures = slots.into_iter().filter_map(|slot| Some((slot, self.ledger.figures(slot)?))).collect();
@@ -39,11 +40,16 @@ impl LedgerThread {
         let mut dropped_days = Vec::new();
         for publication in batch.publications.drain(..) {
             match publication {
-                Publication::Registration(row, registration) => {
+                Publication::Registration(row, registration, happening) => {
                     self.read.put(row, &registration);
+                    if let Some(happening) = happening {
+                        self.metrics.happened(happening, registration.slot.lane);
+                    }
                     let waiting = self.read.requests.withdraw(registration.request);
                     waiters.push((waiting, Granted { registration, durable: true }));
                 }
+                Publication::Case(case) => self.read.cases.put(&case),
+                Publication::CaseForgotten(number) => self.read.cases.forget(number),
                 Publication::Forgotten(row) => self.read.finder.hide(row),
                 Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
@@ -52,7 +58,7 @@ impl LedgerThread {
         self.publish_catalog(batch.offices.take(), batch.view.take());
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
         let mut spent: HashMap<SlotKey, u32> = HashMap::new();
-        let (mut cancels, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut commands, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::new();
         for reply in batch.replies.drain(..) {
             match reply {
@@ -65,9 +71,9 @@ impl LedgerThread {
                     }
                     drop(asking);
                 }
-                Reply::Cancel { verdict, answer } => {
+                Reply::Command { verdict, answer } => {
                     let granted = |registration| Granted { registration, durable: true };
-                    cancels.push((answer, verdict.map(granted).map_err(Failure::from)));
+                    commands.push((answer, verdict.map(granted).map_err(Failure::from)));
                 }
                 Reply::Operate { outcome, answer } => operations.push((answer, outcome)),
                 Reply::Flush(answer) => flushes.push(answer),
@@ -76,10 +82,9 @@ impl LedgerThread {
         self.publish_figures(mem::take(&mut batch.figures), &spent);
         self.settle();
         for (waiting, granted) in waiters.drain(..) {
-            self.metrics.published(&granted.registration);
             waiting.answer(&Ok(granted));
         }
-        for (answer, said) in cancels {
+        for (answer, said) in commands {
             // A caller that went away changes nothing.
             let _ = answer.send(said);
         }

@@ -10,12 +10,12 @@ use dashmap::DashMap;
 use kuota_domain::{
     ids::RegistrationId,
     ledger::{Finder, Row},
-    registration::Registration,
+    registration::{Registration, RegistrationState},
 };
 
 use super::{
-    admission::Door, asking::Askings, directory::Directory, operate::OperatorView, requests::Requests,
-    watch::Changes,
+    admission::Door, asking::Askings, cases::Cases, directory::Directory, operate::OperatorView,
+    requests::Requests, watch::Changes,
 };
 
 #[derive(Debug)]
@@ -29,6 +29,9 @@ pub(super) struct ReadModel {
     pub(super) requests: Requests,
     pub(super) askings: Askings,
     pub(super) door: Door,
+    pub(super) cases: Cases,
+    /// Registrations that wait to be paid for: only the ledger's thread changes it.
+    held: AtomicUsize,
     /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
     accepted: DashMap<RegistrationId, Arc<Registration>>,
     /// How many those are: only the ledger's thread changes it.
@@ -46,6 +49,8 @@ impl ReadModel {
             finder,
             askings: Askings::default(),
             door: Door::default(),
+            cases: Cases::default(),
+            held: AtomicUsize::new(0),
             accepted: DashMap::default(),
             accepted_len: AtomicUsize::new(0),
         }
@@ -80,7 +85,28 @@ impl ReadModel {
 
     /// A registration, new or changed. The request map follows, then the slot's word.
     pub(super) fn put(&self, row: Row, registration: &Arc<Registration>) {
+        self.count_held(registration);
         self.finder.show(row, registration);
         self.undecided(registration);
+    }
+
+    /// Registrations that wait to be paid for.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Only one with a billing reference ever waited to be paid for: others cost no look-up.
+    fn count_held(&self, registration: &Registration) {
+        if registration.billing().is_none() {
+            return;
+        }
+        let is_held = |found: &Registration| found.state == RegistrationState::Held;
+        let was_held = self.finder.by_id(registration.id).is_some_and(|before| is_held(&before));
+        // Relaxed: what only one thread changes orders nothing.
+        match (was_held, is_held(registration)) {
+            (false, true) => self.held.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.held.fetch_sub(1, Ordering::Relaxed),
+            (true, true) | (false, false) => 0,
+        };
     }
 }

@@ -243,11 +243,26 @@ impl AdminService for Api {
         });
         Ok(Response::new(Box::pin(stream::iter(chunks))))
     }
+
+    async fn list_payment_cases(
+        &self,
+        request: Request<v1::ListPaymentCasesRequest>,
+    ) -> Result<Response<v1::ListPaymentCasesResponse>, Status> {
+        Ok(Response::new(self.payment_cases(request.get_ref())?))
+    }
+
+    async fn resolve_payment_case(
+        &self,
+        request: Request<v1::ResolvePaymentCaseRequest>,
+    ) -> Result<Response<v1::ResolvePaymentCaseResponse>, Status> {
+        let language = Language::of(request.metadata());
+        Ok(Response::new(self.resolve_case(request.into_inner(), language).await?))
+    }
 }
 
 impl Api {
     /// The slot a write is about.
-    fn slot(
+    pub(super) fn slot(
         &self,
         (office_id, date, lane): (&str, &str, i32),
         violations: &mut Violations,
@@ -331,7 +346,7 @@ fn check_places(places: u32, violations: &mut Violations) {
 }
 
 /// Both parts of a request, or what is wrong with it.
-fn whole<A, B>(violations: Violations, parts: (Option<A>, Option<B>)) -> Result<(A, B), Status> {
+pub(super) fn whole<A, B>(violations: Violations, parts: (Option<A>, Option<B>)) -> Result<(A, B), Status> {
     violations.check()?;
     parts.0.zip(parts.1).ok_or_else(|| invalid(Vec::new()))
 }
@@ -385,5 +400,12 @@ fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistra
         fee_rupiah: found.fee().map(|fee| fee.0.into()),
         ground: ground_of(found.ground()).into(),
         passport_kinds: found.applicants.iter().map(|one| passport_of(one.passport).into()).collect(),
+        billing_reference: found.billing().map_or_else(String::new, |billing| billing.reference.to_string()),
+        hold_expire_time: found.billing().map(|billing| timestamp(billing.expires)),
+        payment_reference: found
+            .payment()
+            .map_or_else(String::new, |paid| paid.reference.as_str().to_owned()),
+        payment_time: found.paid_at().map(|(_, at)| timestamp(*at)),
+        payment_case_numbers: found.cases().iter().map(|case| case.0).collect(),
     }
 }

@@ -58,6 +58,7 @@ writes! {
     ClearOverrideRequest "ClearOverride"
     PauseRequest "Pause"
     ResumeRequest "Resume"
+    ResolvePaymentCaseRequest "ResolvePaymentCase"
 }
 
 /// Who wants something, and why.

@@ -243,6 +243,8 @@ pub(super) const fn state_of(state: RegistrationState) -> v1::RegistrationState 
     match state {
         RegistrationState::Confirmed => v1::RegistrationState::Confirmed,
         RegistrationState::Cancelled => v1::RegistrationState::Cancelled,
+        RegistrationState::Held => v1::RegistrationState::Held,
+        RegistrationState::Expired => v1::RegistrationState::Expired,
     }
 }
 
@@ -264,6 +266,7 @@ pub(super) fn timestamp(at: UnixMillis) -> prost_types::Timestamp {
 /// The API's form of a registration.
 pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registration {
     let registration: &Registration = &granted.registration;
+    let billing = registration.billing();
     v1::Registration {
         id: Uuid::from_u128(registration.id.0).to_string(),
         code: registration.code.to_string(),
@@ -288,5 +291,12 @@ pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registra
         cancel_reason: registration.cancel_reason().to_owned(),
         fee_rupiah: registration.fee().map(|fee| fee.0.into()),
         ground: ground_of(registration.ground()).into(),
+        billing_reference: billing.map_or_else(String::new, |billing| billing.reference.to_string()),
+        hold_expire_time: billing.map(|billing| timestamp(billing.expires)),
+        payment_reference: registration
+            .payment()
+            .map_or_else(String::new, |payment| payment.reference.as_str().to_owned()),
+        payment_time: registration.paid_at().map(|(_, at)| timestamp(*at)),
+        payment_case_numbers: registration.cases().iter().map(|case| case.0).collect(),
     }
 }

@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString as _, format_compact};
 use kuota_domain::{
-    registration::{Applicant, Registration},
+    registration::{Applicant, Billing, Registration},
     time::UnixMillis,
 };
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message, uint32};
 use uuid::Uuid;
 
 use super::convert::{ground_of, lane_of, passport_of, state_of, timestamp};
@@ -109,6 +109,16 @@ fn particulars(registration: &Registration, out: &mut Vec<u8>) {
         encode_varint(fee.0.into(), out);
     }
     number(15, enumerated(ground_of(registration.ground())), out);
+    if let Some(Billing { reference, expires }) = registration.billing() {
+        text(16, &reference.to_compact_string(), out);
+        instant(17, expires, out);
+    }
+    if let Some((payment, at)) = registration.paid_at() {
+        text(18, payment.reference.as_str(), out);
+        instant(19, *at, out);
+    }
+    let cases: Vec<u32> = registration.cases().iter().map(|case| case.0).collect();
+    uint32::encode_packed(20, &cases, out);
 }
 
 fn applicant(applicant: &Applicant, out: &mut Vec<u8>) {
@@ -131,12 +141,14 @@ mod tests {
     use std::sync::Arc;
 
     use kuota_domain::{
+        billing::BillingReference,
         calendar::ServiceDay,
         code::BookingCode,
         fees::Rupiah,
         ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, TrancheNumber},
         nik::ApplicantKey,
         passport::{Ground, PassportKind},
+        payment::{CaseNumber, Payment, PaymentReference},
         registration::{Particulars, RegistrationState},
         slot::{Lane, SlotKey},
     };
@@ -156,11 +168,20 @@ mod tests {
             reference: reference.into(),
         };
         let cancel_reason = if state == RegistrationState::Cancelled { "moved" } else { "" };
+        let reference = PaymentReference::parse("BRI/1").unwrap();
+        let payment = Payment { reference, amount: Rupiah(0) };
         let particulars = Particulars {
             fee: is_priced.then_some(Rupiah(0)),
             ground: is_priced.then_some(Ground::Disabled),
             cancel_reason: cancel_reason.into(),
+            billing: is_priced.then_some(Billing {
+                reference: BillingReference::draw(7, 0),
+                expires: UnixMillis(1_795_000_007_000),
+            }),
+            paid: is_priced.then_some((payment, UnixMillis(1_795_000_002_000))),
+            cases: if is_priced { vec![CaseNumber(1), CaseNumber(300)] } else { Vec::new() },
         };
+
         let registration = Registration {
             id: RegistrationId(0x0193_5f3e_7b2a_7cc0_9b1e_3f2a_5d6c_7e8f),
             request: RequestKey { caller: CallerNumber(0), id: 1 },

@@ -3,8 +3,9 @@
 use kuota_api::v1::{self, EventKind};
 use kuota_domain::{
     calendar::ServiceDay,
-    event::{Change, Event},
+    event::{Change, Event, PaymentReceipt},
     ids::OfficeNumber,
+    payment::{CaseCause, Payment, PaymentEffect, Resolution},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -59,6 +60,9 @@ const fn kind(change: &Change) -> EventKind {
         Change::TrancheChanged { .. } => EventKind::PlacesChanged,
         Change::Granted(_) => EventKind::Granted,
         Change::Cancelled { .. } => EventKind::Cancelled,
+        Change::HoldExpired { .. } => EventKind::HoldExpired,
+        Change::PaymentReceived(_) => EventKind::PaymentReceived,
+        Change::CaseResolved(_) => EventKind::PaymentCaseResolved,
         Change::DayClosed { .. } => EventKind::DayClosed,
         Change::DayForgotten { .. } => EventKind::DayForgotten,
     }
@@ -112,12 +116,50 @@ fn describe(directory: &Directory, change: &Change) -> String {
             at(registration.slot),
             registration.queue_number
         ),
-        Change::Cancelled { slot, .. } => format!("Cancelled; the places at {} are free again.", at(*slot)),
+        Change::Cancelled { slot, case: None, .. } => {
+            format!("Cancelled; the places at {} are free again.", at(*slot))
+        }
+        Change::Cancelled { slot, case: Some(case), .. } => format!(
+            "Cancelled; the places at {} are free again, and what was paid is payment case {}.",
+            at(*slot),
+            case.0
+        ),
+        Change::HoldExpired { slot, .. } => {
+            format!("Not paid for in time; the places at {} are free again.", at(*slot))
+        }
+        Change::PaymentReceived(receipt) => paid(receipt, &at(receipt.slot)),
+        Change::CaseResolved(resolved) => match resolved.resolution {
+            Resolution::Refund => format!("Payment case {}: the money goes back.", resolved.case.0),
+            Resolution::Place { slot, queue_number, .. } => {
+                let (case, place) = (resolved.case.0, at(slot));
+                format!("Payment case {case}: a place at {place}, queue number {queue_number}.")
+            }
+        },
         Change::DayClosed { office, day: date, .. } => {
             format!("{}: the service day is over.", day(*office, *date))
         }
         Change::DayForgotten { office, day: date } => {
             format!("{}: its registrations left memory; they stay in the log.", day(*office, *date))
+        }
+    }
+}
+
+fn paid(receipt: &PaymentReceipt, place: &str) -> String {
+    let Payment { reference, amount } = &receipt.payment;
+    let reference = reference.as_str();
+    match receipt.effect {
+        PaymentEffect::Confirmed => format!("{amount} paid ({reference}); {place} is confirmed."),
+        PaymentEffect::Reinstated => {
+            format!("{amount} paid late ({reference}); {place} was still free, and is confirmed.")
+        }
+        PaymentEffect::CaseOpened(case, cause) => {
+            let why = match cause {
+                CaseCause::PlaceGone => "the place was gone",
+                CaseCause::PaidAfterCancellation => "the registration was cancelled",
+                CaseCause::PaidTwice => "the registration was paid already",
+                CaseCause::CancelledAfterPayment => "the registration was cancelled afterwards",
+            };
+            format!("{amount} paid ({reference}); {why}: payment case {}.", case.0)
         }
     }
 }

@@ -19,6 +19,7 @@ mod office;
 mod outbound;
 mod overloaded;
 mod paging;
+mod payments;
 mod quick;
 mod registration;
 mod status;

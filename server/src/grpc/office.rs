@@ -94,6 +94,9 @@ fn office(office: &Office, fees: &Fees) -> v1::Office {
                 source: offer.source.to_string(),
                 surcharge_rupiah: fees.surcharges.get(&offer.lane).map_or(0, |price| price.rupiah.0.into()),
                 cut_off_time: offer.cut_off_minute.map_or_else(String::new, clock),
+                hold: offer
+                    .hold_minutes
+                    .map(|minutes| prost_types::Duration { seconds: i64::from(minutes) * 60, nanos: 0 }),
             })
             .collect(),
     }

@@ -17,6 +17,7 @@ use super::{
     convert::{self, timestamp},
     encode::PREFIX_BYTES,
     language::Language,
+    payments,
     status::{refusal, status},
 };
 use crate::engine::{Answer, Failure, Granted, Origin};
@@ -24,6 +25,7 @@ use crate::engine::{Answer, Failure, Granted, Origin};
 /// Until there is authentication, every caller is the same one.
 pub(super) const ANONYMOUS: CallerNumber = CallerNumber(0);
 
+#[expect(clippy::large_enum_variant, reason = "an answer is moved a few times and never kept in numbers")]
 enum Outcome {
     Registration(v1::Registration),
     Refusal(v1::Refusal),
@@ -59,7 +61,7 @@ impl Api {
         Ok(v1::RegisterResponse { outcome: Some(outcome), server_time: Some(timestamp(now)) })
     }
 
-    fn registration(&self, granted: &Granted) -> v1::Registration {
+    pub(super) fn registration(&self, granted: &Granted) -> v1::Registration {
         let office = self.engine.office_id(granted.registration.slot.office);
         convert::registration(granted, office)
     }
@@ -127,6 +129,15 @@ impl RegistrationService for Api {
         };
         let server_time = self.server_time();
         Ok(Response::new(v1::CancelResponse { outcome: Some(outcome), server_time }))
+    }
+
+    async fn confirm_payment(
+        &self,
+        request: Request<v1::ConfirmPaymentRequest>,
+    ) -> Result<Response<v1::ConfirmPaymentResponse>, Status> {
+        let language = Language::of(request.metadata());
+        let notice = payments::notice(request.into_inner(), ANONYMOUS)?;
+        Ok(Response::new(self.paid(self.engine.pay(notice).await, language)?))
     }
 }
 

@@ -41,13 +41,18 @@ pub(super) fn status(failure: Failure, language: Language) -> Status {
         Language::English => None,
         Language::Indonesian => Some(words::failure_in_indonesian(&failure)),
     };
+    let field = match &failure {
+        Failure::PassportNeeded { applicant } => Some(format!("applicants[{applicant}].passport_kind")),
+        Failure::Objected(Objection::OpeningInThePast { .. }) => Some("open_time".to_owned()),
+        _ => None,
+    };
     let (code, reason, message, retry, metadata) = anatomy(failure);
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
     if let Some(words) = localized {
         details.set_localized_message(language.tag(), words);
     }
-    if reason == "OPENING_IN_THE_PAST" {
-        details.set_bad_request(vec![FieldViolation::new("open_time", message.clone())]);
+    if let Some(field) = field {
+        details.set_bad_request(vec![FieldViolation::new(field, message.clone())]);
     }
     let Some(retry) = retry else { return Status::with_error_details(code, message, details) };
     details.set_retry_info(Some(retry));
@@ -73,6 +78,19 @@ fn anatomy(failure: Failure) -> Anatomy {
         Failure::RequestReused => {
             let message = "this request_id stands for other content; use a new UUID for a new intent".into();
             with_info(Code::FailedPrecondition, "REQUEST_ID_REUSED", message, HashMap::new())
+        }
+        Failure::PaymentReused => {
+            let message = "this payment_reference stands for another payment".into();
+            with_info(Code::FailedPrecondition, "PAYMENT_REFERENCE_REUSED", message, HashMap::new())
+        }
+        Failure::TooManyPayments => {
+            let message = "too many payments for this registration found no place; refund this one".into();
+            with_info(Code::ResourceExhausted, "TOO_MANY_PAYMENTS", message, HashMap::new())
+        }
+        Failure::PassportNeeded { .. } => {
+            let message =
+                "places are held here: each applicant must name a passport_kind that has a fee".into();
+            with_info(Code::InvalidArgument, "INVALID_FIELD", message, HashMap::new())
         }
         Failure::Overloaded(pushback) => {
             unavailable("OVERLOADED", "too many calls wait; nothing was decided", pushback.wait())
@@ -134,6 +152,10 @@ fn objected(objection: &Objection) -> Anatomy {
         Objection::OpeningInThePast { .. } => (Code::InvalidArgument, "OPENING_IN_THE_PAST"),
         Objection::TooManyPauses => (Code::ResourceExhausted, "TOO_MANY_PAUSES"),
         Objection::TooManyOverrides => (Code::ResourceExhausted, "TOO_MANY_OVERRIDES"),
+        Objection::NoSuchCase(_) => (Code::NotFound, "PAYMENT_CASE_NOT_FOUND"),
+        Objection::CaseResolved(_) => (Code::FailedPrecondition, "PAYMENT_CASE_RESOLVED"),
+        Objection::CaseNeedsRefund(_) => (Code::FailedPrecondition, "PAYMENT_CASE_NEEDS_REFUND"),
+        Objection::Refused(refusal) => (Code::FailedPrecondition, Refusal::REASONS[refusal.index()]),
         Objection::Contradiction(_) => (Code::Internal, "INTERNAL"),
     };
     let metadata = match objection {
@@ -146,7 +168,11 @@ fn objected(objection: &Objection) -> Anatomy {
         | Objection::PlacesNeeded(day)
         | Objection::AlreadyOpen(day)
         | Objection::BookingClosed(day) => HashMap::from([("service_date".to_owned(), day.to_string())]),
+        Objection::NoSuchCase(case) | Objection::CaseResolved(case) | Objection::CaseNeedsRefund(case) => {
+            HashMap::from([("number".to_owned(), case.0.to_string())])
+        }
         Objection::RequestReused
+        | Objection::Refused(_)
         | Objection::OpeningInThePast { .. }
         | Objection::TooManyPauses
         | Objection::TooManyOverrides
@@ -180,6 +206,12 @@ pub(super) fn refusal(
             say("asked", asked.to_string());
         }
         Refusal::Closed { at } => say("closed_at_ms", at.0.to_string()),
+        Refusal::WrongAmount { due, paid } => {
+            say("due_rupiah", due.0.to_string());
+            say("paid_rupiah", paid.0.to_string());
+        }
+        Refusal::NoPaymentDue { state } => say("state", state.name().to_owned()),
+        Refusal::HoldExpired { at } => say("expired_at_ms", at.0.to_string()),
         Refusal::PastCutOff { at } => say("cut_off_at_ms", at.0.to_string()),
         Refusal::AlreadyRegistered { applicant } => say("applicant", applicant.to_string()),
         Refusal::NotAServiceDay { holiday: Some(name) } => say("holiday", name.to_string()),
@@ -213,5 +245,8 @@ const fn reason(refusal: &Refusal) -> v1::RefusalReason {
         Refusal::BeyondHorizon { .. } => v1::RefusalReason::BeyondHorizon,
         Refusal::LaneNotOffered { .. } => v1::RefusalReason::LaneNotOffered,
         Refusal::PastCutOff { .. } => v1::RefusalReason::PastCutOff,
+        Refusal::WrongAmount { .. } => v1::RefusalReason::WrongAmount,
+        Refusal::NoPaymentDue { .. } => v1::RefusalReason::NoPaymentDue,
+        Refusal::HoldExpired { .. } => v1::RefusalReason::HoldExpired,
     }
 }

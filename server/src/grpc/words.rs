@@ -37,6 +37,9 @@ fn in_english(refusal: &Refusal) -> String {
         Refusal::PastCutOff { .. } => {
             "It is too late to ask for today in this lane; another day may have places.".into()
         }
+        Refusal::WrongAmount { due, paid } => format!("The fee is {due}; {paid} were paid."),
+        Refusal::NoPaymentDue { .. } => "Nothing is to be paid for this registration.".into(),
+        Refusal::HoldExpired { .. } => "It was not paid for in time and holds no place any more.".into(),
     }
 }
 
@@ -66,6 +69,11 @@ fn in_indonesian(refusal: &Refusal) -> String {
         Refusal::PastCutOff { .. } => {
             "Batas waktu jalur ini untuk hari ini sudah lewat; silakan pilih hari lain.".into()
         }
+        Refusal::WrongAmount { due, paid } => {
+            format!("Biaya yang harus dibayar adalah {due}; yang dibayar {paid}.")
+        }
+        Refusal::NoPaymentDue { .. } => "Tidak ada yang harus dibayar untuk pendaftaran ini.".into(),
+        Refusal::HoldExpired { .. } => "Tidak dibayar pada waktunya; tempatnya sudah dilepas.".into(),
     }
 }
 
@@ -80,6 +88,11 @@ pub(super) fn failure_in_indonesian(failure: &Failure) -> String {
         Failure::OfficeNotFound(office) => format!("Kantor `{office}` tidak ada."),
         Failure::RegistrationNotFound => "Pendaftaran tidak ditemukan.".into(),
         Failure::RequestReused => "request_id ini sudah dipakai untuk isi yang lain.".into(),
+        Failure::PaymentReused => "payment_reference ini sudah dipakai untuk pembayaran lain.".into(),
+        Failure::TooManyPayments => "Terlalu banyak pembayaran tanpa tempat untuk pendaftaran ini.".into(),
+        Failure::PassportNeeded { applicant } => {
+            format!("Jenis paspor pemohon ke-{} harus disebutkan.", applicant + 1)
+        }
         Failure::Overloaded(_) => {
             "Terlalu banyak permintaan; belum ada yang diputuskan. Silakan coba lagi.".into()
         }
@@ -115,6 +128,12 @@ fn objection_in_indonesian(objection: &Objection) -> String {
         Objection::OpeningInThePast { .. } => "Waktu pembukaan harus di masa depan.".into(),
         Objection::TooManyPauses => "Terlalu banyak penghentian sementara.".into(),
         Objection::TooManyOverrides => "Terlalu banyak pengaturan di atas katalog.".into(),
+        Objection::NoSuchCase(case) => format!("Kasus pembayaran {} tidak ada.", case.0),
+        Objection::CaseResolved(case) => format!("Kasus pembayaran {} sudah selesai.", case.0),
+        Objection::CaseNeedsRefund(case) => {
+            format!("Kasus pembayaran {} hanya dapat diselesaikan dengan pengembalian uang.", case.0)
+        }
+        Objection::Refused(refusal) => in_indonesian(refusal),
         Objection::Contradiction(_) => "Terjadi kesalahan di dalam server.".into(),
     }
 }
@@ -142,6 +161,13 @@ pub(super) fn objection(objection: &Objection) -> String {
             "as many slots have a quota or opening of their own as may; clear some, or change the catalogue"
                 .into()
         }
+        Objection::NoSuchCase(case) => format!("there is no payment case {}", case.0),
+        Objection::CaseResolved(case) => format!("payment case {} is resolved already", case.0),
+        Objection::CaseNeedsRefund(case) => format!(
+            "the registration of payment case {} has a place, or left memory; only a refund ends it",
+            case.0
+        ),
+        Objection::Refused(refusal) => in_english(refusal),
         Objection::Contradiction(_) => "the change contradicts the log".into(),
     }
 }

@@ -23,11 +23,12 @@ const AVAILABILITY: &str = "kuota.v1.AvailabilityService";
 const ADMIN: &str = "kuota.v1.AdminService";
 const HEALTH: &str = "grpc.health.v1.Health";
 /// Calls that are counted. Others have names from outside.
-const METHODS: [(&str, &str, CallKind); 17] = [
+const METHODS: [(&str, &str, CallKind); 20] = [
     (REGISTRATION, "Register", CallKind::Unary),
     (REGISTRATION, "RegisterBatch", CallKind::Unary),
     (REGISTRATION, "GetRegistration", CallKind::Unary),
     (REGISTRATION, "Cancel", CallKind::Unary),
+    (REGISTRATION, "ConfirmPayment", CallKind::Unary),
     (OFFICE, "ListOffices", CallKind::Unary),
     (AVAILABILITY, "ListAvailability", CallKind::Unary),
     (AVAILABILITY, "WatchAvailability", CallKind::ServerStream),
@@ -40,6 +41,8 @@ const METHODS: [(&str, &str, CallKind); 17] = [
     (ADMIN, "Resume", CallKind::Unary),
     (ADMIN, "ListEvents", CallKind::Unary),
     (ADMIN, "Export", CallKind::ServerStream),
+    (ADMIN, "ListPaymentCases", CallKind::Unary),
+    (ADMIN, "ResolvePaymentCase", CallKind::Unary),
     (HEALTH, "Check", CallKind::Unary),
 ];
 

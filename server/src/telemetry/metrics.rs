@@ -8,19 +8,22 @@ use std::{
     time::Duration,
 };
 
-use kuota_domain::{
-    refusal::Refusal,
-    registration::{Registration, RegistrationState},
-    slot::Lane,
-};
+use kuota_domain::{refusal::Refusal, slot::Lane};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::calls::{CallSheet, Calls};
+use super::{
+    calls::{CallSheet, Calls},
+    happening::{Happening, Paid},
+};
 use crate::limits::CALL_SHEETS;
 
 const GRANTS: &str = "kuota_grants_total";
 const CANCELLATIONS: &str = "kuota_cancellations_total";
+const HOLDS_EXPIRED: &str = "kuota_holds_expired_total";
+const PAYMENTS: &str = "kuota_payments_total";
+const HELD: &str = "kuota_held_registrations";
+const OPEN_CASES: &str = "kuota_payment_cases_open";
 const REFUSALS: &str = "kuota_refusals_total";
 const SHED: &str = "kuota_shed_total";
 const PLACES_FREE: &str = "kuota_places_free";
@@ -45,7 +48,11 @@ const CLOCK_DRIFT: &str = "kuota_clock_drift_seconds";
 const NEXT_OPENING: &str = "kuota_next_opening_seconds";
 const BUILD: &str = "kuota_build_info";
 
-const DESCRIPTIONS: [(&str, Unit, &str); 25] = [
+const DESCRIPTIONS: [(&str, Unit, &str); 29] = [
+    (HOLDS_EXPIRED, Unit::Count, "Holds that expired unpaid, by lane"),
+    (PAYMENTS, Unit::Count, "Payments accepted, by what they came to"),
+    (HELD, Unit::Count, "Registrations that wait to be paid for"),
+    (OPEN_CASES, Unit::Count, "Payments without a place that wait for an operator"),
     (GRANTS, Unit::Count, "Registrations granted, by lane"),
     (CANCELLATIONS, Unit::Count, "Registrations cancelled, by lane"),
     (REFUSALS, Unit::Count, "Refusals, by reason"),
@@ -95,6 +102,8 @@ pub struct Metrics {
 struct Stored {
     grants: [Counter; Lane::ALL.len()],
     cancellations: [Counter; Lane::ALL.len()],
+    holds_expired: [Counter; Lane::ALL.len()],
+    payments: [Counter; Paid::NAMES.len()],
     refusals: [Counter; Refusal::REASONS.len()],
     shed: [Counter; Shed::ALL.len()],
     overload_wait: Gauge,
@@ -147,6 +156,10 @@ pub struct Gauges {
     pub registrations: usize,
     /// Applicants with a live one.
     pub live_applicants: usize,
+    /// Registrations that wait to be paid for.
+    pub held: usize,
+    /// Payments without a place that wait for an operator.
+    pub open_cases: usize,
     /// Watches under way.
     pub watchers: usize,
     /// Pauses in force.
@@ -192,6 +205,8 @@ impl Metrics {
         let build = || Stored {
             grants: Lane::ALL.map(|lane| counter!(GRANTS, "lane" => lane.name())),
             cancellations: Lane::ALL.map(|lane| counter!(CANCELLATIONS, "lane" => lane.name())),
+            holds_expired: Lane::ALL.map(|lane| counter!(HOLDS_EXPIRED, "lane" => lane.name())),
+            payments: Paid::NAMES.map(|outcome| counter!(PAYMENTS, "outcome" => outcome)),
             refusals: Refusal::REASONS.map(|reason| counter!(REFUSALS, "reason" => reason)),
             shed: Shed::ALL.map(|why| counter!(SHED, "why" => why.name())),
             overload_wait: gauge!(OVERLOAD_WAIT),
@@ -213,12 +228,15 @@ impl Metrics {
         metrics
     }
 
-    /// A registration was published: granted, or cancelled.
-    pub fn published(&self, registration: &Registration) {
-        let lane = registration.slot.lane.index();
-        match registration.state {
-            RegistrationState::Confirmed => self.stored.grants[lane].increment(1),
-            RegistrationState::Cancelled => self.stored.cancellations[lane].increment(1),
+    /// Something happened to a registration of a lane, and is in the log.
+    pub fn happened(&self, happening: Happening, lane: Lane) {
+        match happening {
+            Happening::Granted => self.stored.grants[lane.index()].increment(1),
+            Happening::Cancelled => self.stored.cancellations[lane.index()].increment(1),
+            Happening::Expired => self.stored.holds_expired[lane.index()].increment(1),
+            Happening::Paid(paid) => self.stored.payments[paid as usize].increment(1),
+            // The operator's write tells.
+            Happening::Placed => {}
         }
     }
 
@@ -306,6 +324,8 @@ impl Metrics {
             gauge!(STANDBYS).set(float(gauges.standbys));
             gauge!(REGISTRATIONS).set(float(gauges.registrations));
             gauge!(LIVE_APPLICANTS).set(float(gauges.live_applicants));
+            gauge!(HELD).set(float(gauges.held));
+            gauge!(OPEN_CASES).set(float(gauges.open_cases));
             gauge!(WATCHERS).set(float(gauges.watchers));
             gauge!(PAUSES).set(float(gauges.pauses));
             gauge!(OVERRIDES).set(float(gauges.overrides));

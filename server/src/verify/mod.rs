@@ -1,6 +1,9 @@
 //! The oracle: reads a log and checks every invariant a log can show, with rules of its own. It shares the bytes'
 //! format with the server and nothing of how the server decides: an oracle that copies the bug is none.
 
+mod format;
+mod payments;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     path::Path,
@@ -36,6 +39,15 @@ pub struct Verdict {
     pub early_grants: u64,
     /// Grants under a request id that was granted before (INV-3).
     pub reused_requests: u64,
+    /// Payments that were accepted and are remembered; left out where there are none, like the two that follow.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub payments: u64,
+    /// Of these, those that wait for an operator.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub open_cases: u64,
+    /// Payments that have neither a place nor a case (INV-11).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost_payments: u64,
     /// Everything else that contradicts itself: broken chain, unknown references, numbers given twice.
     pub other_faults: u64,
     /// Digest of the last row, hexadecimal.
@@ -70,6 +82,7 @@ enum Kind {
     DuplicateApplicant,
     Early,
     ReusedRequest,
+    LostPayment,
     Other,
 }
 
@@ -89,7 +102,19 @@ struct Grant {
     request: (u32, Vec<u8>),
     applicants: Vec<Vec<u8>>,
     code: u64,
-    cancelled: bool,
+    standing: Standing,
+    fee: Option<u64>,
+    /// How it was held, if it was.
+    hold: Option<stored::Hold>,
+}
+
+/// Where a registration stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Held,
+    Confirmed,
+    Expired,
+    Cancelled,
 }
 
 #[derive(Default)]
@@ -102,6 +127,8 @@ struct Oracle {
     grants: HashMap<Vec<u8>, Grant>,
     requests: HashSet<(u32, Vec<u8>)>,
     codes: HashSet<u64>,
+    billings: HashSet<u64>,
+    money: payments::Money,
     live: HashMap<Vec<u8>, Vec<u8>>,
     days: HashMap<DayKey, Vec<Vec<u8>>>,
     queue_numbers: HashSet<(DayKey, u32)>,
@@ -132,6 +159,7 @@ impl Oracle {
             Kind::DuplicateApplicant => &mut verdict.duplicate_applicants,
             Kind::Early => &mut verdict.early_grants,
             Kind::ReusedRequest => &mut verdict.reused_requests,
+            Kind::LostPayment => &mut verdict.lost_payments,
             Kind::Other => &mut verdict.other_faults,
         } += 1;
         if verdict.faults.len() < FAULTS_SHOWN_MAX {
@@ -177,7 +205,7 @@ impl Oracle {
         if seq == 1 && !matches!(body, Body::LogOpened(_)) {
             return Some("the log does not begin with its opening");
         }
-        if needs_format_2(&body) && self.format < 2 && !matches!(body, Body::FormatRaised(_)) {
+        if format::needs_format_2(&body) && self.format < 2 && !matches!(body, Body::FormatRaised(_)) {
             return Some("an event that the log's format has not");
         }
         match body {
@@ -235,6 +263,9 @@ impl Oracle {
             Body::TrancheChanged(changed) => return self.changed(at_ms, &changed),
             Body::Granted(granted) => return self.granted(seq, at_ms, event.caller, granted),
             Body::Cancelled(cancelled) => return self.cancelled(at_ms, &cancelled),
+            Body::HoldExpired(expired) => return self.hold_expired(at_ms, &expired),
+            Body::PaymentReceived(received) => return self.payment_received(at_ms, received),
+            Body::PaymentCaseResolved(resolved) => return self.case_resolved(at_ms, &resolved),
             Body::DayClosed(closed) => {
                 let day = (closed.office, closed.day);
                 if self.ends.get(&day).is_none_or(|(_, end)| at_ms < *end) {
@@ -258,9 +289,11 @@ impl Oracle {
                     return Some("a service day is forgotten too early");
                 }
                 for id in self.days.remove(&day).unwrap_or_default() {
+                    self.forget_money(&id);
                     if let Some(grant) = self.grants.remove(&id) {
                         self.requests.remove(&grant.request);
                         self.codes.remove(&grant.code);
+                        grant.hold.map(|hold| self.billings.remove(&hold.billing_reference));
                     }
                 }
             }
@@ -343,12 +376,8 @@ impl Oracle {
             }
         }
         let day = (slot.0, slot.1);
-        let cited = (granted.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
-        let is_held = self.paused.iter().any(|(office, day, lane)| {
-            office.is_none_or(|office| office == slot.0)
-                && day.is_none_or(|day| day == slot.1)
-                && lane.is_none_or(|lane| lane == slot.2)
-        });
+        let (cited, billing) = (self.cited(granted.tranche), granted.hold);
+        let is_held = self.is_held(slot);
         let complaint = if granted.fee_rupiah.map(u64::from) != fee {
             Some("a fee is not what the catalogue in force comes to")
         } else if is_cut_off {
@@ -357,7 +386,7 @@ impl Oracle {
             Some("a grant comes while its slot is paused")
         } else if party == 0 {
             Some("a grant is for nobody")
-        } else if cited != Some(&slot) {
+        } else if cited != Some(slot) {
             Some("a grant cites a tranche of another slot")
         } else if self.closed.contains_key(&day)
             || self.ends.get(&day).is_none_or(|(close, _)| at_ms >= *close)
@@ -367,13 +396,18 @@ impl Oracle {
             Some("a queue number is given twice")
         } else if !self.codes.insert(granted.code) {
             Some("a booking code is given twice")
+        } else if billing.is_some_and(|hold| !self.billings.insert(hold.billing_reference)) {
+            Some("a billing reference is given twice")
+        } else if billing.is_some_and(|hold| fee.is_none() || hold.expires_ms < at_ms) {
+            Some("a place is held without a fee, or for no time")
         } else if self.grants.contains_key(&id) {
             Some("a registration id is given twice")
         } else {
             None
         };
         self.days.entry(day).or_default().push(id.clone());
-        let grant = Grant { slot, request, applicants, code: granted.code, cancelled: false };
+        let standing = if billing.is_some() { Standing::Held } else { Standing::Confirmed };
+        let grant = Grant { slot, request, applicants, code: granted.code, standing, fee, hold: billing };
         self.grants.insert(id, grant);
         complaint
     }
@@ -388,22 +422,53 @@ impl Oracle {
         Some(sum).filter(|_| !granted.applicants.is_empty())
     }
 
-    fn cancelled(&mut self, at_ms: i64, cancelled: &stored::Cancelled) -> Option<&'static str> {
-        let id = &cancelled.registration_id;
-        let Some(grant) = self.grants.get_mut(id).filter(|grant| !grant.cancelled) else {
-            return Some("a registration is cancelled that does not exist, or twice");
-        };
-        grant.cancelled = true;
-        let is_elsewhere = cancelled.slot.as_ref().map(key) != Some(grant.slot);
-        let day = (grant.slot.0, grant.slot.1);
-        let is_over = self.ends.get(&day).is_none_or(|(_, end)| at_ms >= *end);
+    /// The slot of a tranche.
+    fn cited(&self, tranche: u32) -> Option<SlotKey> {
+        (tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index)).copied()
+    }
+
+    /// Whether an operator holds a slot.
+    fn is_held(&self, slot: SlotKey) -> bool {
+        self.paused.iter().any(|(office, day, lane)| {
+            office.is_none_or(|office| office == slot.0)
+                && day.is_none_or(|day| day == slot.1)
+                && lane.is_none_or(|lane| lane == slot.2)
+        })
+    }
+
+    /// A registration goes from one day's list to another's.
+    fn move_day(&mut self, id: &[u8], from: DayKey, to: DayKey) {
+        if let Some(ids) = self.days.get_mut(&from) {
+            ids.retain(|other| other != id);
+        }
+        self.days.entry(to).or_default().push(id.to_vec());
+    }
+
+    /// A registration's applicants are free, and so are its places.
+    fn give_back(&mut self, id: &[u8]) {
+        let Some(grant) = self.grants.get(id) else { return };
         for applicant in &grant.applicants {
-            if self.live.get(applicant) == Some(id) {
+            if self.live.get(applicant).is_some_and(|of| of == id) {
                 self.live.remove(applicant);
             }
         }
         if let Some(slot) = self.slots.get_mut(&grant.slot) {
             slot.taken = slot.taken.saturating_sub(grant.applicants.len() as u64);
+        }
+    }
+
+    fn cancelled(&mut self, at_ms: i64, cancelled: &stored::Cancelled) -> Option<&'static str> {
+        let id = &cancelled.registration_id;
+        let Some(grant) = self.grants.get_mut(id).filter(|grant| grant.has_place()) else {
+            return Some("a registration is cancelled that does not exist, or twice");
+        };
+        grant.standing = Standing::Cancelled;
+        let is_elsewhere = cancelled.slot.as_ref().map(key) != Some(grant.slot);
+        let day = (grant.slot.0, grant.slot.1);
+        let is_over = self.ends.get(&day).is_none_or(|(_, end)| at_ms >= *end);
+        self.give_back(id);
+        if let Some(fault) = self.refund_due(id, cancelled.payment_case) {
+            return Some(fault);
         }
         if is_elsewhere {
             return Some("a cancellation names another slot than its registration");
@@ -412,6 +477,7 @@ impl Oracle {
     }
 
     fn verdict(mut self) -> Verdict {
+        self.check_money();
         let live: HashSet<&Vec<u8>> = self.live.values().collect();
         self.verdict.live = live.len() as u64;
         self.verdict.digest = hex::encode(&self.chain.digest());
@@ -424,18 +490,7 @@ const fn key(slot: &stored::Slot) -> SlotKey {
     (slot.office, slot.day, slot.lane)
 }
 
-/// Whether an event, or something in it, came with the second format.
-fn needs_format_2(body: &Body) -> bool {
-    match body {
-        Body::FormatRaised(_) | Body::FeesDefined(_) => true,
-        Body::OfficeDefined(office) => office.lanes.iter().any(|lane| lane.cut_off_minute.is_some()),
-        Body::TrancheReleased(released) => released.cut_off_ms.is_some(),
-        Body::TrancheChanged(changed) => changed.cut_off_ms.is_some(),
-        Body::Granted(granted) => {
-            granted.fee_rupiah.is_some()
-                || granted.ground > 0
-                || granted.applicants.iter().any(|applicant| applicant.passport > 0)
-        }
-        _ => false,
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -17,12 +17,12 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 OFFICE = "kanim-pontianak"
 SERVICES = {
-    "RegistrationService": ["Register", "RegisterBatch", "GetRegistration", "Cancel"],
+    "RegistrationService": ["Register", "RegisterBatch", "GetRegistration", "Cancel", "ConfirmPayment"],
     "OfficeService": ["ListOffices"],
     "AvailabilityService": ["ListAvailability", "WatchAvailability"],
     "AdminService": [
         "ApplyCatalog", "GetCatalog", "ScheduleOpening", "SetQuota", "ClearOverride",
-        "Pause", "Resume", "ListEvents", "Export",
+        "Pause", "Resume", "ListEvents", "Export", "ListPaymentCases", "ResolvePaymentCase",
     ],
 }
 
@@ -159,6 +159,13 @@ def every_call(api, first_person):
     error = failure(grpc.StatusCode.INVALID_ARGUMENT, api.call, "AdminService", "ScheduleOpening",
                     command=command(), office_id=OFFICE, service_dates=[day], open_time="2020-01-01T00:00:00Z")
     assert "must be in the future" in error.details()
+
+    unpaid = api.call("RegistrationService", "ConfirmPayment", id=items[0]["registration"]["id"],
+                      payment_reference=str(uuid.uuid4()), amount_rupiah=1)
+    assert unpaid["refusal"]["reason"] == "REFUSAL_REASON_NO_PAYMENT_DUE"
+    assert "payment_cases" not in api.call("AdminService", "ListPaymentCases")
+    failure(grpc.StatusCode.NOT_FOUND, api.call, "AdminService", "ResolvePaymentCase",
+            command=command(), number=1, refund={})
 
     story = api.call("AdminService", "ListEvents", registration_id=found["id"])["events"]
     assert [event["kind"] for event in story] == ["EVENT_KIND_GRANTED", "EVENT_KIND_CANCELLED"]

@@ -48,6 +48,15 @@ rupiah = 1000000
 source = "test"
 "#;
 
+/// One office whose regular lane holds places for two hours, and whose others confirm at once.
+pub(crate) fn held_catalog(places: u32) -> CatalogSource {
+    let regular = format!("places = {places}\n");
+    let held = format!("{regular}confirm = \"BY_PAYMENT\"\n");
+    let one_day = "\n[[office.lane]]\nlane = \"ONE_DAY\"\nplaces = 9\nsource = \"test\"\n";
+    let text = PRICES.to_owned() + &catalog(&[(OFFICE.into(), places)]).replace(&regular, &held) + one_day;
+    CatalogSource::Text { name: "test".into(), text }
+}
+
 pub(crate) fn instant(text: &str) -> UnixMillis {
     UnixMillis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }

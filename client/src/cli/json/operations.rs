@@ -72,12 +72,17 @@ pub(in super::super) fn exported(registration: &ExportedRegistration) -> String 
         "cancel_reason": registration.cancel_reason,
         "fee_rupiah": registration.fee_rupiah,
         "ground": ground_name(registration.ground()),
+        "billing_reference": registration.billing_reference,
+        "hold_expire_time": registration.hold_expire_time.as_ref().map(time),
+        "payment_reference": registration.payment_reference,
+        "payment_time": registration.payment_time.as_ref().map(time),
+        "payment_case_numbers": registration.payment_case_numbers,
         "passport_kinds": registration.passport_kinds().map(passport_name).collect::<Vec<_>>(),
     })
     .to_string()
 }
 
-fn receipt_value(receipt: &Receipt) -> Value {
+pub(super) fn receipt_value(receipt: &Receipt) -> Value {
     json!({
         "request_id": receipt.request_id,
         "time": receipt.time.as_ref().map(time),

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{CatalogConflict, CommandRecord, Ledger, Misfit};
+use super::{CatalogConflict, CommandRecord, Ledger, Misfit, Remedy};
 use crate::{
     calendar::{ServiceDay, Weekdays},
     catalog::Catalog,
@@ -11,6 +11,8 @@ use crate::{
     gate::Figures,
     ids::{ContentHash, OfficeId, RequestKey},
     limits::{COMMAND_EVENTS_MAX, COMMANDS_KEPT_DAYS, COMMANDS_KEPT_MAX, OVERRIDES_MAX, PAUSES_MAX},
+    payment::CaseNumber,
+    refusal::Refusal,
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -64,6 +66,13 @@ pub enum Directive {
     Pause(Scope),
     /// A pause of exactly that scope is over.
     Resume(Scope),
+    /// Something is done about a payment without a place.
+    ResolveCase {
+        /// Which.
+        case: CaseNumber,
+        /// What.
+        remedy: Remedy,
+    },
 }
 
 /// Why an operator's wish is not carried out.
@@ -97,6 +106,14 @@ pub enum Objection {
     TooManyPauses,
     /// As many slots have something of their own as may.
     TooManyOverrides,
+    /// There is no such case, or it was resolved long ago.
+    NoSuchCase(CaseNumber),
+    /// The case is resolved already.
+    CaseResolved(CaseNumber),
+    /// Its registration has a place, or left memory: the money can only go back.
+    CaseNeedsRefund(CaseNumber),
+    /// The place that was meant cannot be had.
+    Refused(Refusal),
     /// It would contradict the log: a fault of this program.
     Contradiction(Misfit),
 }
@@ -248,6 +265,7 @@ impl Ledger {
                 let has_room = self.pauses.len() < PAUSES_MAX;
                 has_room.then(|| vec![Change::Paused(*scope)]).ok_or(Objection::TooManyPauses)
             }
+            Directive::ResolveCase { case, remedy } => Ok(vec![self.decide_remedy(*case, *remedy, now)?]),
             Directive::Resume(scope) => {
                 let is_paused = self.pauses.contains_key(scope);
                 Ok(is_paused.then_some(Change::Resumed(*scope)).into_iter().collect())

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::{
     CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Places, RowNumber, Timer, Undo,
+    journal::Moved,
 };
 use crate::{
     calendar::ServiceDay,
     catalog::Office,
     event::{Change, CommandMark, Event, Override, Release, Times},
     ids::{OfficeNumber, RegistrationId, TrancheNumber},
+    payment::CaseNumber,
     registration::{Registration, RegistrationState},
     slot::{Scope, SlotKey},
     time::UnixMillis,
@@ -52,8 +54,11 @@ pub enum Misfit {
     #[error("an operator's change does not fit what was there before it")]
     Operator,
     /// No such registration, or not in that state.
-    #[error("a registration that does not exist, or is not confirmed, is cancelled")]
+    #[error("a registration changes that does not exist, or is not in a state for it")]
     Registration,
+    /// INV-11 broken, or a payment or case that does not fit.
+    #[error("a payment or its case does not fit its registration, or is there twice")]
+    Payment,
 }
 
 impl Ledger {
@@ -123,7 +128,10 @@ impl Ledger {
                 self.change_tranche((*tranche, *slot), *places, *times)?;
             }
             Change::Granted(registration) => self.grant(registration, event.at)?,
-            Change::Cancelled { id, slot } => self.cancel((*id, *slot), event)?,
+            Change::Cancelled { id, slot, case } => self.cancel((*id, *slot), *case, event)?,
+            Change::HoldExpired { id, slot } => self.expire_hold((*id, *slot), event.at)?,
+            Change::PaymentReceived(receipt) => self.receive_payment(receipt, event)?,
+            Change::CaseResolved(resolved) => self.resolve_case(resolved, event)?,
             Change::DayClosed { office, day, forget_at } => self.close_day(*office, *day, *forget_at)?,
             Change::DayForgotten { office, day } => self.forget_day(*office, *day)?,
         }
@@ -157,7 +165,7 @@ impl Ledger {
         }
     }
 
-    fn clear_timer(&mut self, at: UnixMillis, timer: Timer) {
+    pub(super) fn clear_timer(&mut self, at: UnixMillis, timer: Timer) {
         if self.timers.remove(&(at, timer)) {
             self.journal.note(Undo::TimerCleared(at, timer));
         }
@@ -303,25 +311,119 @@ impl Ledger {
         day.last_queue_number = registration.queue_number;
         day.registrations.push(row);
         self.journal.note(Undo::Granted(row));
+        match (registration.state, registration.billing()) {
+            (RegistrationState::Confirmed, None) => Ok(()),
+            (RegistrationState::Held, Some(billing)) => {
+                self.set_timer(billing.expires, Timer::Hold(row));
+                Ok(())
+            }
+            _ => Err(Misfit::Registration),
+        }
+    }
+
+    fn cancel(
+        &mut self,
+        (id, slot): (RegistrationId, SlotKey),
+        case: Option<CaseNumber>,
+        event: &Event,
+    ) -> Result<(), Misfit> {
+        let (row, before) = self.row_in(id, &[RegistrationState::Held, RegistrationState::Confirmed])?;
+        if before.slot != slot {
+            return Err(Misfit::Registration);
+        }
+        self.open_refund_case(&before, case, event.at)?;
+        self.end_hold(row, &before);
+        self.give_back(row, &before)?;
+        let cancelled =
+            Registration { state: RegistrationState::Cancelled, updated: event.at, ..(*before).clone() };
+        let cancelled = cancelled.with(|particulars| {
+            particulars.cancel_reason = event.reason.clone();
+            particulars.paid = None;
+            particulars.cases.extend(case);
+        });
+        self.replace(cancelled, before);
         Ok(())
     }
 
-    fn cancel(&mut self, (id, slot): (RegistrationId, SlotKey), event: &Event) -> Result<(), Misfit> {
+    /// The row of a registration in one of these states, and how it stands.
+    pub(super) fn row_in(
+        &self,
+        id: RegistrationId,
+        states: &[RegistrationState],
+    ) -> Result<(RowNumber, Arc<Registration>), Misfit> {
         let row = self.roll.row_of(id).ok_or(Misfit::Registration)?;
-        let before = self.roll.at(row).ok_or(Misfit::Registration)?.clone();
-        if before.state != RegistrationState::Confirmed || before.slot != slot {
-            return Err(Misfit::Registration);
-        }
-        let cancelled =
-            Registration { state: RegistrationState::Cancelled, updated: event.at, ..(*before).clone() };
-        let cancelled = cancelled.with(|particulars| particulars.cancel_reason = event.reason.clone());
-        self.roll.replace(Arc::new(cancelled));
+        let found = self.roll.at(row).filter(|found| states.contains(&found.state));
+        Ok((row, found.ok_or(Misfit::Registration)?.clone()))
+    }
+
+    /// A registration stands otherwise from now on.
+    pub(super) fn replace(&mut self, after: Registration, before: Arc<Registration>) {
+        self.roll.replace(Arc::new(after));
+        self.journal.note(Undo::Replaced(before));
+    }
+
+    /// A registration's places, and its life if it has one, end.
+    pub(super) fn give_back(&mut self, row: RowNumber, before: &Registration) -> Result<(), Misfit> {
         self.end_life(row);
         let places = self.places_mut(before.slot).ok_or(Misfit::Day(before.slot.day))?;
         let taken_before = places.taken;
         places.taken = taken_before.checked_sub(before.places()).ok_or(Misfit::Places)?;
         self.journal.note(Undo::Taken(before.slot, taken_before));
-        self.journal.note(Undo::Replaced(before));
+        Ok(())
+    }
+
+    /// A registration that holds no place takes one.
+    pub(super) fn take_again(
+        &mut self,
+        row: RowNumber,
+        registration: &Registration,
+        (slot, at): (SlotKey, UnixMillis),
+    ) -> Result<(), Misfit> {
+        let figures = self.figures(slot).ok_or(Misfit::Day(slot.day))?;
+        if figures.paused {
+            return Err(Misfit::Paused);
+        }
+        // INV-1, INV-6.
+        if figures.refuse(registration.places(), at).is_some() {
+            return Err(Misfit::Places);
+        }
+        // INV-2.
+        if !self.roll.begin_life(row) {
+            return Err(Misfit::Applicant);
+        }
+        self.journal.note(Undo::LifeBegan(row));
+        let places = self.places_mut(slot).ok_or(Misfit::Day(slot.day))?;
+        let taken_before = places.taken;
+        places.taken += registration.places();
+        self.journal.note(Undo::Taken(slot, taken_before));
+        Ok(())
+    }
+
+    /// A registration leaves its place in the queue for the last one of a day.
+    pub(super) fn change_queue(
+        &mut self,
+        row: RowNumber,
+        registration: &Registration,
+        (slot, queue_number): (SlotKey, u32),
+    ) -> Result<(), Misfit> {
+        let from = (registration.slot.office, registration.slot.day);
+        let rows = &self.day(from.0, from.1).ok_or(Misfit::Day(from.1))?.registrations;
+        let is_before = |row: &RowNumber| {
+            self.roll.at(*row).is_some_and(|found| found.queue_number < registration.queue_number)
+        };
+        let position = rows.partition_point(is_before);
+        if rows.get(position) != Some(&row) {
+            return Err(Misfit::QueueNumber);
+        }
+        self.day_mut(from.0, from.1)?.registrations.remove(position);
+        let to = self.day_mut(slot.office, slot.day)?;
+        if queue_number != to.last_queue_number + 1 {
+            return Err(Misfit::QueueNumber);
+        }
+        to.last_queue_number = queue_number;
+        to.registrations.push(row);
+        let to = (slot.office, slot.day);
+        self.journal.note(Undo::Moved(Box::new(Moved { row, from, position, to })));
         Ok(())
     }
 
@@ -359,6 +461,8 @@ impl Ledger {
             self.clear_timer(at, timer);
         }
         for row in forgotten.registrations {
+            let leaving = self.roll.at(row).cloned().ok_or(Misfit::Registration)?;
+            self.forget_payments(&leaving);
             let registration = self.roll.remove(row).ok_or(Misfit::Registration)?;
             self.journal.note(Undo::Forgotten(row, registration));
         }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::Ledger;
 use crate::{
+    billing::BillingReference,
     code::BookingCode,
     event::{Actor, Change, Event},
     ids::{CallerNumber, RegistrationId},
     limits::CODE_TRIES_MAX,
+    payment::PaymentNotice,
     refusal::Refusal,
-    registration::{Ask, Particulars, Registration, RegistrationState},
+    registration::{Ask, Billing, Particulars, Registration, RegistrationState},
     time::UnixMillis,
 };
 
@@ -20,6 +22,8 @@ pub enum Command {
     Register(Ask),
     /// The places of a registration back.
     Cancel(Cancellation),
+    /// Word of a payment.
+    Pay(PaymentNotice),
 }
 
 /// A wish to give places back.
@@ -51,6 +55,15 @@ pub enum Rejection {
     RequestReused,
     /// There is no such registration.
     NotFound,
+    /// The payment's reference stands for another payment.
+    PaymentReused,
+    /// As many payments found no place as may for one registration.
+    TooManyPayments,
+    /// The place would be held for its payment, and the fee is not known: this applicant named no passport that has one.
+    PassportNeeded {
+        /// Index in the request.
+        applicant: usize,
+    },
 }
 
 impl From<Refusal> for Rejection {
@@ -68,6 +81,7 @@ impl Ledger {
         match command {
             Command::Register(ask) => self.decide_register(ask, now),
             Command::Cancel(cancellation) => self.decide_cancel(cancellation, now),
+            Command::Pay(notice) => self.decide_payment(notice, now),
         }
     }
 
@@ -96,19 +110,21 @@ impl Ledger {
         let mut codes = (0..CODE_TRIES_MAX).map(|attempt| BookingCode::draw(ask.code_seed, attempt));
         let free_code = codes.find(|code| !self.roll.has_code(*code)).ok_or(Refusal::Busy)?;
         let fee = self.fees.of(ask.slot.lane, &ask.applicants);
+        let billing = self.billing(ask, now, day.end)?;
+        let state = if billing.is_some() { RegistrationState::Held } else { RegistrationState::Confirmed };
         let registration = Registration {
             id: ask.registration,
             request: ask.request,
             content: ask.content,
             slot: ask.slot,
             tranche: places.tranche,
-            state: RegistrationState::Confirmed,
+            state,
             queue_number: day.last_queue_number + 1,
             code: free_code,
             applicants: ask.applicants.clone(),
             created: now,
             updated: now,
-            particulars: Particulars { fee, ground: ask.ground, ..Particulars::default() }.boxed(),
+            particulars: Particulars { fee, ground: ask.ground, billing, ..Particulars::default() }.boxed(),
         };
         Ok(Decision::Change(Event {
             at: now,
@@ -116,6 +132,22 @@ impl Ledger {
             reason: Box::default(),
             change: Change::Granted(Arc::new(registration)),
         }))
+    }
+
+    /// How the place is paid for, where the catalogue has it held: not beyond its own day.
+    fn billing(&self, ask: &Ask, now: UnixMillis, day_end: UnixMillis) -> Result<Option<Billing>, Rejection> {
+        let office = self.offices.get(ask.slot.office.index());
+        let offer = office.and_then(|state| state.office.offer(ask.slot.lane));
+        let Some(minutes) = offer.and_then(|offer| offer.hold_minutes) else { return Ok(None) };
+        let priced = |kind| self.fees.passports.contains_key(&kind);
+        let mut people = ask.applicants.iter();
+        if let Some(applicant) = people.position(|one| !one.passport.is_some_and(priced)) {
+            return Err(Rejection::PassportNeeded { applicant });
+        }
+        let mut drawn = (0..CODE_TRIES_MAX).map(|attempt| BillingReference::draw(ask.code_seed, attempt));
+        let reference = drawn.find(|one| self.roll.by_billing(*one).is_none()).ok_or(Refusal::Busy)?;
+        let expires = now.plus_ms(i64::from(minutes) * 60_000).min(day_end);
+        Ok(Some(Billing { reference, expires }))
     }
 
     fn why_unscheduled(&self, ask: &Ask, now: UnixMillis) -> Option<Refusal> {
@@ -129,17 +161,23 @@ impl Ledger {
         let registration = self.roll.get(id).ok_or(Rejection::NotFound)?;
         match registration.state {
             RegistrationState::Cancelled => Ok(Decision::Repeat(registration.clone())),
-            RegistrationState::Confirmed => {
+            RegistrationState::Expired => {
+                let at = registration.billing().map_or(registration.updated, |billing| billing.expires);
+                Err(Refusal::HoldExpired { at }.into())
+            }
+            RegistrationState::Held | RegistrationState::Confirmed => {
                 let slot = registration.slot;
                 let day = self.day(slot.office, slot.day).ok_or(Rejection::NotFound)?;
                 if now >= day.end {
                     return Err(Refusal::Closed { at: day.end }.into());
                 }
+                // INV-11: what was paid is not given up with the place.
+                let case = registration.payment().map(|_| self.next_case());
                 Ok(Decision::Change(Event {
                     at: now,
                     actor: Actor { caller: cancellation.caller, subject: Box::default() },
                     reason: cancellation.reason.clone(),
-                    change: Change::Cancelled { id, slot },
+                    change: Change::Cancelled { id, slot, case },
                 }))
             }
         }

@@ -10,8 +10,9 @@ use crate::{
     calendar::{Holidays, WeeklyOpening},
     catalog::{Catalog, Office},
     fees::Fees,
+    payment::Resolution,
     registration::{Registration, RegistrationState},
-    slot::Lane,
+    slot::{Lane, SlotKey},
 };
 
 impl Ledger {
@@ -39,7 +40,7 @@ impl Ledger {
             registration_into(registration, &mut sink);
         }
         // The indices too: one left over would answer for a registration that never was.
-        let Indexed { requests, codes, mut live } = self.roll.indexed();
+        let Indexed { requests, codes, billings, mut live } = self.roll.indexed();
         let mut requests: Vec<_> = requests.into_iter().map(|found| (found.request, found.id)).collect();
         requests.sort_unstable();
         sink.length(requests.len());
@@ -55,6 +56,14 @@ impl Ledger {
             sink.bytes(&code.number().to_be_bytes());
             sink.bytes(&id.0.to_be_bytes());
         }
+        let mut billings: Vec<_> =
+            billings.into_iter().filter_map(|found| Some((found.billing()?.reference, found.id))).collect();
+        billings.sort_unstable();
+        for (reference, id) in billings {
+            sink.bytes(b"billing");
+            sink.bytes(&reference.number().to_be_bytes());
+            sink.bytes(&id.0.to_be_bytes());
+        }
         live.sort_unstable();
         sink.length(live.len());
         for (key, id) in live {
@@ -67,16 +76,28 @@ impl Ledger {
             sink.number(slot.day.number());
             sink.bytes(slot.lane.name().as_bytes());
         }
-        sink.length(self.timers.len());
+        let mut holds = Vec::new();
+        let mut days = Vec::with_capacity(self.timers.len());
         for (at, timer) in &self.timers {
-            let (kind, office, day) = match *timer {
-                Timer::DayEnd(office, day) => (0_u8, office, day),
-                Timer::Forget(office, day) => (1, office, day),
-            };
+            match *timer {
+                Timer::Hold(row) => holds.extend(self.roll.at(row).map(|held| (*at, held.id))),
+                Timer::DayEnd(office, day) => days.push((*at, 0_u8, office, day)),
+                Timer::Forget(office, day) => days.push((*at, 1, office, day)),
+            }
+        }
+        sink.length(days.len());
+        for (at, kind, office, day) in days {
             sink.number(at.0);
             sink.number(kind);
             sink.number(office.0);
             sink.number(day.number());
+        }
+        // Rows are a matter of one ledger alone.
+        holds.sort_unstable();
+        for (at, id) in holds {
+            sink.bytes(b"hold");
+            sink.number(at.0);
+            sink.bytes(&id.0.to_be_bytes());
         }
         self.operators_into(&mut sink);
         sink.0.finalize().into()
@@ -110,7 +131,50 @@ impl Ledger {
         }
         sink.bytes(self.catalog_at_start.as_ref().map_or(&[], |digest| digest.as_slice()));
         fees_into(&self.fees, sink);
+        self.payments_into(sink);
     }
+}
+
+impl Ledger {
+    fn payments_into(&self, sink: &mut Sink) {
+        for (reference, record) in &self.payments {
+            sink.bytes(b"payment");
+            sink.bytes(reference.as_str().as_bytes());
+            sink.bytes(&record.registration.0.to_be_bytes());
+            sink.number(record.amount.0);
+            sink.maybe(record.case.map(|case| case.0.into()));
+        }
+        sink.rare("last case", Some(self.last_case).filter(|last| *last > 0));
+        for case in self.cases.values() {
+            sink.bytes(b"case");
+            sink.number(case.number.0);
+            sink.bytes(&case.registration.0.to_be_bytes());
+            sink.bytes(&case.code.number().to_be_bytes());
+            slot_into(case.slot, sink);
+            sink.bytes(case.payment.reference.as_str().as_bytes());
+            sink.number(case.payment.amount.0);
+            sink.number(case.cause as u8);
+            sink.number(case.opened.0);
+            let Some(resolved) = &case.resolved else { continue };
+            sink.bytes(b"resolved");
+            sink.number(resolved.at.0);
+            sink.number(resolved.actor.caller.0);
+            sink.bytes(resolved.actor.subject.as_bytes());
+            sink.bytes(resolved.reason.as_bytes());
+            if let Resolution::Place { slot, tranche, queue_number } = resolved.resolution {
+                sink.bytes(b"place");
+                slot_into(slot, sink);
+                sink.number(tranche.0);
+                sink.number(queue_number);
+            }
+        }
+    }
+}
+
+fn slot_into(slot: SlotKey, sink: &mut Sink) {
+    sink.number(slot.office.0);
+    sink.number(slot.day.number());
+    sink.bytes(slot.lane.name().as_bytes());
 }
 
 impl Catalog {
@@ -165,6 +229,7 @@ fn office_into(office: &Office, sink: &mut Sink) {
         sink.number(offer.places);
         sink.bytes(offer.source.as_bytes());
         sink.rare("cut off", offer.cut_off_minute);
+        sink.rare("hold", offer.hold_minutes);
     }
 }
 
@@ -225,6 +290,8 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
     sink.number(match registration.state {
         RegistrationState::Confirmed => 1_u8,
         RegistrationState::Cancelled => 2,
+        RegistrationState::Held => 3,
+        RegistrationState::Expired => 4,
     });
     sink.number(registration.queue_number);
     sink.bytes(&registration.code.number().to_be_bytes());
@@ -245,6 +312,20 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
     if let Some(ground) = registration.ground() {
         sink.bytes(b"ground");
         sink.bytes(ground.name().as_bytes());
+    }
+    if let Some(billing) = registration.billing() {
+        sink.bytes(b"billing");
+        sink.bytes(&billing.reference.number().to_be_bytes());
+        sink.number(billing.expires.0);
+    }
+    if let Some((payment, at)) = registration.paid_at() {
+        sink.bytes(b"paid");
+        sink.bytes(payment.reference.as_str().as_bytes());
+        sink.number(payment.amount.0);
+        sink.number(at.0);
+    }
+    for case in registration.cases() {
+        sink.rare("case", Some(case.0));
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Indices {
     pub(super) ids: Index,
     pub(super) requests: Index,
     pub(super) codes: Index,
+    /// Only of those whose place was held.
+    pub(super) billings: Index,
     /// Rows by applicant with a live registration (INV-2). A row stands here once for each of its party.
     pub(super) live: Index,
     /// Seeded at random: whoever chooses request ids cannot choose their places in a table.
@@ -79,10 +81,11 @@ impl Finder {
         self.find(&self.0.indices.requests, &request, |found| found.request == request)
     }
 
-    /// The live registration of an applicant.
+    /// The live registration of an applicant. One that was shown without a place may be about to get one again: that is
+    /// not known before it is shown.
     #[must_use]
     pub fn by_applicant(&self, applicant: ApplicantKey) -> Option<Arc<Registration>> {
-        self.find(&self.0.indices.live, &applicant, |found| found.has(applicant))
+        self.find(&self.0.indices.live, &applicant, |found| found.state.has_place() && found.has(applicant))
     }
 
     fn find(

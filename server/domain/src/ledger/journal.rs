@@ -3,13 +3,14 @@
 
 use std::{mem, sync::Arc};
 
-use super::{CommandRecord, DayState, Ledger, LogIdentity, Pause, Timer, index::RowNumber};
+use super::{CommandRecord, DayState, Ledger, LogIdentity, Pause, PaymentRecord, Timer, index::RowNumber};
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     event::Override,
     fees::Fees,
     ids::{OfficeNumber, OpeningId, RequestKey},
+    payment::{CaseNumber, PaymentCase, PaymentReference},
     registration::Registration,
     slot::{Scope, SlotKey},
     time::UnixMillis,
@@ -33,6 +34,16 @@ pub(super) enum Undo {
     Replaced(Arc<Registration>),
     /// A row is live no longer.
     LifeEnded(RowNumber),
+    /// A row is live again.
+    LifeBegan(RowNumber),
+    /// A registration went to the end of another queue.
+    Moved(Box<Moved>),
+    /// What was known of a payment before.
+    Payment(Box<(PaymentReference, Option<PaymentRecord>)>),
+    /// A case was opened, the last one.
+    CaseOpened(CaseNumber),
+    /// What a case was before.
+    Case(Arc<PaymentCase>),
     /// A registration left memory.
     Forgotten(RowNumber, Arc<Registration>),
     TimerSet(UnixMillis, Timer),
@@ -41,6 +52,16 @@ pub(super) enum Undo {
     Pause(Box<(Scope, Option<Pause>)>),
     Command(Box<(RequestKey, Option<CommandRecord>)>),
     CatalogAtStart(Box<Option<[u8; 32]>>),
+}
+
+/// A step from one queue to the end of another.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) row: RowNumber,
+    pub(super) from: (OfficeNumber, ServiceDay),
+    /// Where it stood there.
+    pub(super) position: usize,
+    pub(super) to: (OfficeNumber, ServiceDay),
 }
 
 /// Steps back for the batch under way, and for the one that is being committed.
@@ -148,6 +169,21 @@ impl Ledger {
             Undo::LifeEnded(row) => {
                 self.roll.begin_life(row);
             }
+            Undo::LifeBegan(row) => {
+                self.roll.end_life(row);
+            }
+            Undo::Moved(moved) => self.undo_move(&moved),
+            Undo::Payment(payment) => {
+                let (reference, before) = *payment;
+                restore(&mut self.payments, reference, before);
+            }
+            Undo::CaseOpened(number) => {
+                self.cases.remove(&number);
+                self.last_case = number.0 - 1;
+            }
+            Undo::Case(before) => {
+                self.cases.insert(before.number, before);
+            }
             Undo::Forgotten(row, registration) => self.roll.restore(row, &registration),
             Undo::TimerSet(at, timer) => {
                 self.timers.remove(&(at, timer));
@@ -171,6 +207,16 @@ impl Ledger {
                 }
             }
             Undo::CatalogAtStart(before) => self.catalog_at_start = *before,
+        }
+    }
+
+    fn undo_move(&mut self, Moved { row, from, position, to }: &Moved) {
+        if let Some(day) = self.offices[to.0.index()].days.get_mut(&to.1) {
+            day.registrations.pop();
+            day.last_queue_number -= 1;
+        }
+        if let Some(day) = self.offices[from.0.index()].days.get_mut(&from.1) {
+            day.registrations.insert(*position, *row);
         }
     }
 

@@ -12,6 +12,7 @@ mod digest;
 mod finder;
 mod index;
 mod journal;
+mod payments;
 mod roll;
 mod schedule;
 
@@ -25,6 +26,7 @@ pub use self::{
     catalogue::CatalogConflict,
     decide::{Cancellation, Command, Decision, Rejection},
     finder::{Finder, Row},
+    payments::Remedy,
 };
 use self::{
     index::RowNumber,
@@ -35,10 +37,11 @@ use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     event::{Change, FORMAT, Override, Times},
-    fees::Fees,
+    fees::{Fees, Rupiah},
     gate::{Ending, Figures},
     ids::{ContentHash, OfficeId, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     nik::ApplicantKey,
+    payment::{CaseNumber, PaymentCase, PaymentReference},
     registration::Registration,
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
@@ -68,6 +71,11 @@ pub struct Ledger {
     tranches: Vec<SlotKey>,
     roll: Roll,
     timers: BTreeSet<(UnixMillis, Timer)>,
+    /// Payments that were accepted, by which their repeats are recognised.
+    payments: BTreeMap<PaymentReference, PaymentRecord>,
+    /// Payments without a place: all that are open, and what was done about the others (INV-11).
+    cases: BTreeMap<CaseNumber, Arc<PaymentCase>>,
+    last_case: u32,
     /// The layer above the catalogue: only operators write it, and only they take it back.
     overrides: BTreeMap<SlotKey, Override>,
     pauses: BTreeMap<Scope, Pause>,
@@ -102,6 +110,15 @@ pub struct CommandRecord {
     pub at: UnixMillis,
     /// Events it caused.
     pub changes: u32,
+}
+
+/// A payment that was accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct PaymentRecord {
+    registration: RegistrationId,
+    amount: Rupiah,
+    /// The case it led to.
+    case: Option<CaseNumber>,
 }
 
 #[derive(Debug, Clone)]
@@ -149,6 +166,8 @@ struct Places {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
+    /// First: at the same instant holds expire before their day ends.
+    Hold(RowNumber),
     DayEnd(OfficeNumber, ServiceDay),
     Forget(OfficeNumber, ServiceDay),
 }
@@ -165,6 +184,9 @@ impl Default for Ledger {
             tranches: Vec::new(),
             roll: Roll::default(),
             timers: BTreeSet::new(),
+            payments: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            last_case: 0,
             overrides: BTreeMap::new(),
             pauses: BTreeMap::new(),
             commands: BTreeMap::new(),

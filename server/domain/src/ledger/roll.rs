@@ -8,10 +8,11 @@ use super::{
     index::{Index, RowNumber},
 };
 use crate::{
+    billing::BillingReference,
     code::BookingCode,
     ids::{RegistrationId, RequestKey},
     nik::ApplicantKey,
-    registration::{Applicant, Registration},
+    registration::{Applicant, Billing, Registration},
 };
 
 /// Every registration in memory.
@@ -49,6 +50,13 @@ impl Roll {
         self.indices().codes.find(hash, |row| self.at(row).filter(|found| found.code == code)).is_some()
     }
 
+    /// By its billing reference.
+    pub(super) fn by_billing(&self, reference: BillingReference) -> Option<&Arc<Registration>> {
+        let hash = self.indices().hash(&reference);
+        let is_it = |found: &&Arc<Registration>| found.billing().is_some_and(|b| b.reference == reference);
+        self.indices().billings.find(hash, |row| self.at(row).filter(is_it))
+    }
+
     /// The live registration of an applicant.
     pub(super) fn of_applicant(&self, applicant: ApplicantKey) -> Option<&Arc<Registration>> {
         let hash = self.indices().hash(&applicant);
@@ -83,6 +91,11 @@ impl Roll {
                 .requests
                 .insert(indices.hash(&request), row, |row| is(row, &|found| found.request == request))
             && indices.codes.insert(indices.hash(&code), row, |row| is(row, &|found| found.code == code));
+        let is_new = is_new
+            && registration.billing().is_none_or(|Billing { reference, .. }| {
+                let has = |row| is(row, &|found| found.billing().is_some_and(|b| b.reference == reference));
+                indices.billings.insert(indices.hash(&reference), row, has)
+            });
         if is_new {
             Some(row)
         } else {
@@ -110,6 +123,9 @@ impl Roll {
         indices.ids.remove(indices.hash(&registration.id), row);
         indices.requests.remove(indices.hash(&registration.request), row);
         indices.codes.remove(indices.hash(&registration.code), row);
+        if let Some(billing) = registration.billing() {
+            indices.billings.remove(indices.hash(&billing.reference), row);
+        }
         self.vacant.push(row);
         Some(registration)
     }
@@ -156,8 +172,9 @@ impl Roll {
     /// What stands in the indices, with repetitions and leftovers if there were any: for the digest.
     pub(super) fn indexed(&self) -> Indexed<'_> {
         let rows = |index: &Index| index.rows().into_iter().filter_map(|row| self.at(row)).collect();
-        let Indices { requests, codes, .. } = self.indices();
-        Indexed { requests: rows(requests), codes: rows(codes), live: self.live_pairs() }
+        let Indices { requests, codes, billings, .. } = self.indices();
+        let (requests, codes, billings) = (rows(requests), rows(codes), rows(billings));
+        Indexed { requests, codes, billings, live: self.live_pairs() }
     }
 
     fn live_pairs(&self) -> Vec<(ApplicantKey, RegistrationId)> {
@@ -177,5 +194,6 @@ impl Roll {
 pub(super) struct Indexed<'a> {
     pub(super) requests: Vec<&'a Arc<Registration>>,
     pub(super) codes: Vec<&'a Arc<Registration>>,
+    pub(super) billings: Vec<&'a Arc<Registration>>,
     pub(super) live: Vec<(ApplicantKey, RegistrationId)>,
 }

@@ -1,4 +1,4 @@
-//! What the calendar makes due: openings written ahead, days that end, days that may be forgotten.
+//! What the clock makes due: openings written ahead, holds that expire, days that end, days that may be forgotten.
 
 use super::{Ledger, Timer};
 use crate::{
@@ -28,7 +28,7 @@ impl Ledger {
             .timers
             .range(..=(now, Timer::MAX))
             .take(DUE_EVENTS_PER_BATCH_MAX)
-            .map(timer_change)
+            .filter_map(|(at, timer)| self.timer_change(*at, *timer))
             .collect();
         if changes.is_empty() {
             changes = self.plan(now);
@@ -162,6 +162,19 @@ impl Ledger {
         }
     }
 
+    fn timer_change(&self, at: UnixMillis, timer: Timer) -> Option<Change> {
+        Some(match timer {
+            Timer::Hold(row) => {
+                let held = self.roll.at(row)?;
+                Change::HoldExpired { id: held.id, slot: held.slot }
+            }
+            Timer::DayEnd(office, day) => {
+                Change::DayClosed { office, day, forget_at: at.plus_ms(REPEATS_KEPT_DAYS * DAY_MS) }
+            }
+            Timer::Forget(office, day) => Change::DayForgotten { office, day },
+        })
+    }
+
     /// Whether the day of a slot is scheduled, and not over.
     fn is_bookable(&self, slot: SlotKey) -> bool {
         self.day(slot.office, slot.day).is_some_and(|day| !day.closed)
@@ -243,13 +256,4 @@ fn times_of(office: &Office, (day, lane): (ServiceDay, Lane), open_at: UnixMilli
 
 impl Timer {
     const MAX: Self = Self::Forget(OfficeNumber(u32::MAX), ServiceDay::from_number(i32::MAX));
-}
-
-fn timer_change((at, timer): &(UnixMillis, Timer)) -> Change {
-    match *timer {
-        Timer::DayEnd(office, day) => {
-            Change::DayClosed { office, day, forget_at: at.plus_ms(REPEATS_KEPT_DAYS * DAY_MS) }
-        }
-        Timer::Forget(office, day) => Change::DayForgotten { office, day },
-    }
 }

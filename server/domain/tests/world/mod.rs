@@ -16,6 +16,7 @@ use kuota_domain::{
     },
     nik::ApplicantKey,
     passport::PassportKind,
+    payment::{Payee, Payment, PaymentNotice, PaymentReference},
     registration::{Applicant, Ask, Registration},
     slot::{Lane, SlotKey},
     time::UnixMillis,
@@ -45,7 +46,7 @@ pub(crate) fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
 }
 
 pub(crate) fn offer(lane: Lane, places: u32) -> LaneOffer {
-    LaneOffer { lane, places, source: "test".into(), cut_off_minute: None }
+    LaneOffer { lane, places, source: "test".into(), cut_off_minute: None, hold_minutes: None }
 }
 
 /// 350,000 for an ordinary passport, 950,000 for an electronic one of ten years, a million more on the same day.
@@ -142,6 +143,17 @@ impl World {
     pub(crate) fn cancel(&mut self, id: RegistrationId) -> Result<Arc<Registration>, Rejection> {
         let (caller, reason) = (CallerNumber(0), "changed plans".into());
         self.command(&Command::Cancel(Cancellation { registration: id, caller, reason }))
+    }
+
+    pub(crate) fn pay(
+        &mut self,
+        payee: Payee,
+        reference: &str,
+        rupiah: u32,
+    ) -> Result<Arc<Registration>, Rejection> {
+        let reference = PaymentReference::parse(reference).unwrap();
+        let payment = Payment { reference, amount: Rupiah(rupiah) };
+        self.command(&Command::Pay(PaymentNotice { payee, payment, caller: CallerNumber(0) }))
     }
 
     fn command(&mut self, command: &Command) -> Result<Arc<Registration>, Rejection> {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use kuota_api::log::v1 as stored;
 use kuota_domain::{
+    billing::BillingReference,
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{LaneOffer, Office, OfficeKind},
     code::BookingCode,
-    event::{Actor, Change, CommandMark, Event, Override, Release, Times},
+    event::{Actor, CaseResolution, Change, CommandMark, Event, Override, PaymentReceipt, Release, Times},
     fees::{Fees, Price, Rupiah},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug, TrancheNumber},
     nik::ApplicantKey,
     passport::{Ground, PassportKind},
-    registration::{Applicant, Particulars, Registration, RegistrationState},
+    payment::{CaseCause, CaseNumber, Payment, PaymentEffect, PaymentReference, Resolution},
+    registration::{Applicant, Billing, Particulars, Registration, RegistrationState},
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
@@ -105,7 +107,14 @@ fn change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Change, Co
         Body::Cancelled(cancelled) => Change::Cancelled {
             id: RegistrationId(uuid(&cancelled.registration_id, "registration id")?),
             slot: slot(cancelled.slot)?,
+            case: Some(cancelled.payment_case).filter(|case| *case > 0).map(CaseNumber),
         },
+        Body::HoldExpired(expired) => Change::HoldExpired {
+            id: RegistrationId(uuid(&expired.registration_id, "registration id")?),
+            slot: slot(expired.slot)?,
+        },
+        Body::PaymentReceived(received) => Change::PaymentReceived(Box::new(payment(&received)?)),
+        Body::PaymentCaseResolved(resolved) => Change::CaseResolved(resolution(&resolved)?),
         Body::DayClosed(closed) => Change::DayClosed {
             office: OfficeNumber(closed.office),
             day: ServiceDay::from_number(closed.day),
@@ -138,6 +147,7 @@ fn office(defined: stored::OfficeDefined) -> Result<Office, CodecError> {
             places: offer.places,
             source: offer.source.into(),
             cut_off_minute: offer.cut_off_minute.map(|minute| narrow(minute, "cut-off")).transpose()?,
+            hold_minutes: offer.hold_minutes,
         })
     };
     Ok(Office {
@@ -164,20 +174,60 @@ fn grant(granted: stored::Granted, caller: CallerNumber, at: UnixMillis) -> Resu
         })
     };
     let (fee, ground) = (granted.fee_rupiah.map(Rupiah), Ground::maybe(granted.ground)?);
+    let billing = granted.hold.map(billing).transpose()?;
+    let state = if billing.is_some() { RegistrationState::Held } else { RegistrationState::Confirmed };
     Ok(Registration {
         id: RegistrationId(uuid(&granted.registration_id, "registration id")?),
         request: RequestKey { caller, id: uuid(&granted.request_id, "request id")? },
         content: ContentHash(bytes(&granted.content, "content hash")?),
         slot: slot(granted.slot)?,
         tranche: TrancheNumber(granted.tranche),
-        state: RegistrationState::Confirmed,
+        state,
         queue_number: granted.queue_number,
         code: BookingCode::from_number(granted.code).ok_or(CodecError::Field("booking code"))?,
         applicants: granted.applicants.into_iter().map(applicant).collect::<Result<_, CodecError>>()?,
         created: at,
         updated: at,
-        particulars: Particulars { fee, ground, ..Particulars::default() }.boxed(),
+        particulars: Particulars { fee, ground, billing, ..Particulars::default() }.boxed(),
     })
+}
+
+fn billing(hold: stored::Hold) -> Result<Billing, CodecError> {
+    let reference = BillingReference::from_number(hold.billing_reference);
+    let reference = reference.ok_or(CodecError::Field("billing reference"))?;
+    Ok(Billing { reference, expires: UnixMillis(hold.expires_ms) })
+}
+
+fn payment(received: &stored::PaymentReceived) -> Result<PaymentReceipt, CodecError> {
+    let reference = PaymentReference::parse(&received.payment_reference);
+    let effect = match received.effect {
+        1 => PaymentEffect::Confirmed,
+        2 => PaymentEffect::Reinstated,
+        3 => PaymentEffect::CaseOpened(CaseNumber(received.payment_case), CaseCause::of(received.cause)?),
+        _ => return Err(CodecError::Field("effect of a payment")),
+    };
+    Ok(PaymentReceipt {
+        id: RegistrationId(uuid(&received.registration_id, "registration id")?),
+        slot: slot(received.slot)?,
+        payment: Payment {
+            reference: reference.map_err(|_| CodecError::Field("payment reference"))?,
+            amount: Rupiah(received.amount_rupiah),
+        },
+        effect,
+    })
+}
+
+fn resolution(resolved: &stored::PaymentCaseResolved) -> Result<CaseResolution, CodecError> {
+    let resolution = match resolved.slot {
+        None => Resolution::Refund,
+        some => Resolution::Place {
+            slot: slot(some)?,
+            tranche: TrancheNumber(resolved.tranche),
+            queue_number: resolved.queue_number,
+        },
+    };
+    let id = RegistrationId(uuid(&resolved.registration_id, "registration id")?);
+    Ok(CaseResolution { case: CaseNumber(resolved.payment_case), id, resolution })
 }
 
 fn slot(slot: Option<stored::Slot>) -> Result<SlotKey, CodecError> {

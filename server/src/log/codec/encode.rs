@@ -4,10 +4,11 @@ use kuota_api::log::v1 as stored;
 use kuota_domain::{
     calendar::ServiceDay,
     catalog::Office,
-    event::{Change, Event},
+    event::{CaseResolution, Change, Event, PaymentReceipt},
     fees::{Fees, Price},
     ids::OfficeNumber,
     passport::{Ground, PassportKind},
+    payment::{PaymentEffect, Resolution},
     registration::Registration,
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
@@ -92,10 +93,17 @@ fn change(change: &Change) -> Body {
             })
         }
         Change::Granted(registration) => Body::Granted(grant(registration)),
-        Change::Cancelled { id, slot } => Body::Cancelled(stored::Cancelled {
+        Change::Cancelled { id, slot, case } => Body::Cancelled(stored::Cancelled {
+            payment_case: case.map_or(0, |case| case.0),
             registration_id: id.0.to_be_bytes().into(),
             slot: Some(slot_of(*slot)),
         }),
+        Change::HoldExpired { id, slot } => Body::HoldExpired(stored::HoldExpired {
+            registration_id: id.0.to_be_bytes().into(),
+            slot: Some(slot_of(*slot)),
+        }),
+        Change::PaymentReceived(receipt) => Body::PaymentReceived(payment(receipt)),
+        Change::CaseResolved(resolved) => Body::PaymentCaseResolved(resolution(*resolved)),
         Change::DayClosed { office, day, forget_at } => Body::DayClosed(stored::DayClosed {
             office: office.0,
             day: day.number(),
@@ -144,6 +152,7 @@ fn office_of(number: OfficeNumber, office: &Office) -> stored::OfficeDefined {
                 places: offer.places,
                 source: offer.source.to_string(),
                 cut_off_minute: offer.cut_off_minute.map(u32::from),
+                hold_minutes: offer.hold_minutes,
             })
             .collect(),
     }
@@ -170,6 +179,42 @@ fn grant(registration: &Registration) -> stored::Granted {
             .collect(),
         fee_rupiah: registration.fee().map(|fee| fee.0),
         ground: registration.ground().map_or(0, Ground::stored),
+        hold: registration.billing().map(|billing| stored::Hold {
+            billing_reference: billing.reference.number(),
+            expires_ms: billing.expires.0,
+        }),
+    }
+}
+
+fn payment(receipt: &PaymentReceipt) -> stored::PaymentReceived {
+    let (effect, payment_case, cause) = match receipt.effect {
+        PaymentEffect::Confirmed => (1, 0, 0),
+        PaymentEffect::Reinstated => (2, 0, 0),
+        PaymentEffect::CaseOpened(case, cause) => (3, case.0, cause.stored()),
+    };
+    stored::PaymentReceived {
+        registration_id: receipt.id.0.to_be_bytes().into(),
+        slot: Some(slot_of(receipt.slot)),
+        payment_reference: receipt.payment.reference.as_str().to_owned(),
+        amount_rupiah: receipt.payment.amount.0,
+        effect,
+        payment_case,
+        cause,
+    }
+}
+
+fn resolution(resolved: CaseResolution) -> stored::PaymentCaseResolved {
+    let (slot, tranche, queue_number) = match resolved.resolution {
+        Resolution::Refund => (None, 0, 0),
+        Resolution::Place { slot, tranche, queue_number } => (Some(slot_of(slot)), tranche.0, queue_number),
+    };
+    let registration_id = resolved.id.0.to_be_bytes().into();
+    stored::PaymentCaseResolved {
+        payment_case: resolved.case.0,
+        registration_id,
+        slot,
+        tranche,
+        queue_number,
     }
 }
 

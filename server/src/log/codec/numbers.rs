@@ -3,6 +3,7 @@
 use kuota_domain::{
     catalog::OfficeKind,
     passport::{Ground, PassportKind},
+    payment::CaseCause,
     slot::Lane,
 };
 
@@ -71,5 +72,19 @@ impl Numbered for Ground {
 
     fn stored(self) -> u32 {
         self.number().into()
+    }
+}
+
+impl Numbered for CaseCause {
+    const ALL: &[Self] = &Self::ALL;
+    const WHAT: &'static str = "cause of a case";
+
+    fn stored(self) -> u32 {
+        match self {
+            Self::PlaceGone => 1,
+            Self::PaidAfterCancellation => 2,
+            Self::PaidTwice => 3,
+            Self::CancelledAfterPayment => 4,
+        }
     }
 }

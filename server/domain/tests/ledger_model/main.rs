@@ -2,24 +2,31 @@
 //! `PROPTEST_CASES=100000` makes the long run.
 #![cfg(not(loom))]
 
+mod payments;
+#[path = "../world/mod.rs"]
 mod world;
 
 use std::collections::HashMap;
 
 use kuota_domain::{
     calendar::{ServiceDay, Zone},
+    catalog::{Catalog, LaneOffer},
     event::Event,
     ids::{OfficeNumber, RegistrationId},
-    ledger::{Cancellation, Command, Decision, Directive, Ledger, Objection, Rejection},
+    ledger::{Cancellation, Command, Decision, Directive, Ledger, Objection, Rejection, Remedy},
+    passport::PassportKind,
+    payment::CaseNumber,
     refusal::Refusal,
-    registration::RegistrationState,
+    registration::{Applicant, RegistrationState},
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
 use proptest::prelude::*;
-use world::{World, ask, catalog, day, instant, office};
+use world::{World, ask, catalog, day, fees, instant, offer, office};
 
 const HOUR_MS: i64 = 3_600_000;
+/// Of one ordinary passport.
+const FEE: u32 = 350_000;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -32,6 +39,16 @@ enum Step {
     },
     Cancel {
         pick: u8,
+    },
+    Pay {
+        pick: u8,
+        reference: u8,
+        is_wrong: bool,
+    },
+    Resolve {
+        case: u32,
+        /// An office, days ahead and a lane; or the money back.
+        place: Option<(u32, i32, Lane)>,
     },
     Operate {
         request: u8,
@@ -71,6 +88,10 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
+fn lane2() -> impl Strategy<Value = Lane> {
+    prop_oneof![Just(Lane::Regular), Just(Lane::Priority)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let people = proptest::collection::btree_set(0_u8..12, 1..=3);
     let lane = prop_oneof![3 => Just(Lane::Regular), 1 => Just(Lane::Priority), 1 => Just(Lane::OneDay)];
@@ -83,6 +104,11 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Register { request, office, ahead, lane, people: people.into_iter().collect() }
         }),
         3 => any::<u8>().prop_map(|pick| Step::Cancel { pick }),
+        5 => (any::<u8>(), 0_u8..30, proptest::bool::weighted(0.1)).prop_map(|(pick, reference, is_wrong)| {
+            Step::Pay { pick, reference, is_wrong }
+        }),
+        3 => (1_u32..6, proptest::option::weighted(0.8, (0_u32..2, 0_i32..8, lane2())))
+            .prop_map(|(case, place)| Step::Resolve { case, place }),
         3 => prop_oneof![0_i64..6, 20_i64..60, Just(24 * 40)].prop_map(|hours| Step::Wait { hours }),
         3 => Just(Step::Seal),
         3 => proptest::bool::weighted(0.7).prop_map(|committed| Step::Finish { committed }),
@@ -96,6 +122,12 @@ struct Clerk {
     pauses: Vec<Scope>,
     quotas: HashMap<SlotKey, u32>,
     done: HashMap<u128, (String, UnixMillis)>,
+    /// Payments that were accepted: for whom, and how much.
+    payments: HashMap<String, (RegistrationId, u32)>,
+    /// Cases that wait for an operator, and their payments.
+    open_cases: HashMap<u32, String>,
+    /// The last number of each queue.
+    numbers: HashMap<(OfficeNumber, ServiceDay), u32>,
 }
 
 #[derive(Clone)]
@@ -104,22 +136,39 @@ struct Entry {
     request: u128,
     slot: SlotKey,
     people: Vec<u8>,
-    cancelled: bool,
-    queue_number: u32,
+    state: RegistrationState,
+    /// When its hold expires, if it was held.
+    expires: Option<UnixMillis>,
+    paid: Option<String>,
     day_end: UnixMillis,
+}
+
+impl Entry {
+    fn has_place(&self) -> bool {
+        matches!(self.state, RegistrationState::Held | RegistrationState::Confirmed)
+    }
 }
 
 impl Clerk {
     fn taken(&self, slot: SlotKey) -> usize {
-        self.entries.iter().filter(|e| e.slot == slot && !e.cancelled).map(|e| e.people.len()).sum()
+        self.entries.iter().filter(|e| e.slot == slot && e.has_place()).map(|e| e.people.len()).sum()
     }
 
     fn is_live(&self, person: u8, now: UnixMillis) -> bool {
-        self.entries.iter().any(|e| !e.cancelled && now < e.day_end && e.people.contains(&person))
+        self.entries.iter().any(|e| e.has_place() && now < e.day_end && e.people.contains(&person))
     }
 
     fn forget(&mut self, now: UnixMillis) {
+        for entry in &mut self.entries {
+            if entry.state == RegistrationState::Held && entry.expires.is_some_and(|at| at <= now) {
+                entry.state = RegistrationState::Expired;
+            }
+        }
         self.entries.retain(|e| now < e.day_end.plus_ms(30 * 24 * HOUR_MS));
+        let (entries, open) = (&self.entries, &self.open_cases);
+        let is_known = |id: &RegistrationId| entries.iter().any(|entry| entry.id == *id);
+        let is_open = |reference: &String| open.values().any(|other| other == reference);
+        self.payments.retain(|reference, (id, _)| is_known(id) || is_open(reference));
         // What is over, as the ledger sees it: two days later everywhere.
         let over = ServiceDay::at(now, &Zone::utc()).plus_days(-2);
         self.pauses.retain(|scope| scope.day.is_none_or(|day| day >= over));
@@ -146,6 +195,14 @@ impl Run {
                 self.operate(u128::from(request) + 1, slot, wish)
             }
             Step::Cancel { pick } => self.cancel(pick),
+            Step::Pay { pick, reference, is_wrong } => self.pay(pick, &format!("p{reference}"), is_wrong),
+            Step::Resolve { case, place } => {
+                let remedy = place.map_or(Remedy::Refund, |(office, ahead, lane)| {
+                    let (office, day) = (OfficeNumber(office), self.today().plus_days(ahead));
+                    Remedy::Place(SlotKey { office, day, lane })
+                });
+                self.resolve(CaseNumber(case), remedy)
+            }
             Step::Wait { hours } => {
                 self.world.now = self.world.now.plus_ms(hours * HOUR_MS);
                 self.world.catch_up();
@@ -212,7 +269,7 @@ impl Run {
                     self.clerk.pauses.push(scope);
                 }
                 Directive::Resume(scope) => self.clerk.pauses.retain(|other| *other != scope),
-                Directive::Pause(_) | Directive::ApplyCatalog { .. } => {}
+                Directive::Pause(_) | Directive::ApplyCatalog { .. } | Directive::ResolveCase { .. } => {}
             }
             return Ok(());
         };
@@ -227,6 +284,10 @@ impl Run {
             | Objection::OfficeClosed(_)
             | Objection::TooManyPauses
             | Objection::TooManyOverrides
+            | Objection::NoSuchCase(_)
+            | Objection::CaseResolved(_)
+            | Objection::CaseNeedsRefund(_)
+            | Objection::Refused(_)
             | Objection::Contradiction(_) => false,
         };
         prop_assert!(true_reason, "{objection:?}");
@@ -259,6 +320,9 @@ impl Run {
         let mut wish = ask(request, slot, people);
         // An id is made anew for each try; only a granted one is kept.
         wish.registration = RegistrationId(wish.registration.0 | (self.world.log.len() as u128) << 32);
+        let named =
+            |one: &Applicant| Applicant { passport: Some(PassportKind::Ordinary5Years), ..one.clone() };
+        wish.applicants = wish.applicants.iter().map(named).collect();
         let id = wish.registration;
         let answer = self.world.register(wish);
         let known = self.clerk.entries.iter().find(|e| e.request == request);
@@ -269,8 +333,7 @@ impl Run {
                 Ok(registration) => {
                     prop_assert!(same);
                     prop_assert_eq!(registration.id, entry.id);
-                    let cancelled = registration.state == RegistrationState::Cancelled;
-                    prop_assert_eq!(cancelled, entry.cancelled);
+                    prop_assert_eq!(registration.state, entry.state);
                 }
                 Err(rejection) => prop_assert!(!same && rejection == Rejection::RequestReused),
             }
@@ -286,18 +349,22 @@ impl Run {
                 prop_assert!(figures.open_at <= now && now < figures.close_at);
                 prop_assert!(!self.clerk.pauses.iter().any(|scope| scope.covers(slot)));
                 prop_assert!(!people.iter().any(|person| self.clerk.is_live(*person, now)));
-                let same_day = |e: &&Entry| (e.slot.office, e.slot.day) == (slot.office, slot.day);
-                let before = self.clerk.entries.iter().filter(same_day).map(|e| e.queue_number).max();
-                prop_assert_eq!(registration.queue_number, before.unwrap_or(0) + 1);
+                self.queue(&registration)?;
                 self.clerk.entries.push(Entry {
                     id,
                     request,
                     slot,
                     people: people.into(),
-                    cancelled: false,
-                    queue_number: registration.queue_number,
-                    day_end: figures.close_at.plus_ms(9 * HOUR_MS),
+                    state: registration.state,
+                    expires: registration.billing().map(|billing| billing.expires),
+                    paid: None,
+                    day_end: day_end(slot),
                 });
+                let holds = (slot.office, slot.lane) == (OfficeNumber(0), Lane::Regular);
+                let expires = holds.then(|| now.plus_ms(2 * HOUR_MS).min(day_end(slot)));
+                prop_assert_eq!(registration.billing().map(|billing| billing.expires), expires);
+                let state = if holds { RegistrationState::Held } else { RegistrationState::Confirmed };
+                prop_assert_eq!(registration.state, state);
             }
             Err(Rejection::Refused(refusal)) => {
                 let free = figures.map_or(0, |f| f.capacity as usize - taken.min(f.capacity as usize));
@@ -313,7 +380,11 @@ impl Run {
                     | Refusal::BeyondHorizon { .. }
                     | Refusal::LaneNotOffered { .. } => figures.is_none(),
                     Refusal::Paused => self.clerk.pauses.iter().any(|scope| scope.covers(slot)),
-                    Refusal::PastCutOff { .. } | Refusal::Busy => false,
+                    Refusal::PastCutOff { .. }
+                    | Refusal::WrongAmount { .. }
+                    | Refusal::NoPaymentDue { .. }
+                    | Refusal::HoldExpired { .. }
+                    | Refusal::Busy => false,
                 };
                 prop_assert!(reason, "{refusal:?} with {free} free");
             }
@@ -332,14 +403,27 @@ impl Run {
         match self.world.cancel(entry.id) {
             Ok(registration) => {
                 prop_assert_eq!(registration.state, RegistrationState::Cancelled);
-                prop_assert!(entry.cancelled || now < entry.day_end);
-                entry.cancelled = true;
+                prop_assert!(entry.state == RegistrationState::Cancelled || now < entry.day_end);
+                prop_assert!(entry.state != RegistrationState::Expired);
+                entry.state = RegistrationState::Cancelled;
+                if let Some(reference) = entry.paid.take() {
+                    let case = *registration.cases().last().unwrap();
+                    self.clerk.open_cases.insert(case.0, reference);
+                }
+            }
+            Err(Rejection::Refused(Refusal::HoldExpired { .. })) => {
+                prop_assert_eq!(entry.state, RegistrationState::Expired);
             }
             Err(Rejection::Refused(Refusal::Closed { .. })) => prop_assert!(now >= entry.day_end),
             Err(other) => prop_assert!(false, "{other:?}"),
         }
         Ok(())
     }
+}
+
+/// Midnight after a service day in Pontianak.
+fn day_end(slot: SlotKey) -> UnixMillis {
+    slot.day.minute(24 * 60, &Zone::parse("Asia/Pontianak").unwrap())
 }
 
 proptest! {
@@ -349,17 +433,18 @@ proptest! {
     fn the_ledger_keeps_its_invariants_and_replays_to_the_same_state(
         steps in proptest::collection::vec(step(), 1..120)
     ) {
-        let offices = vec![
-            office("kanim-pontianak", &[(Lane::Regular, 4), (Lane::Priority, 2)]),
-            office("ukk-mempawah", &[(Lane::Regular, 3)]),
-        ];
-        let world = World::new(&catalog(offices), instant("2026-11-27T05:00:00Z"));
+        let mut pontianak = office("kanim-pontianak", &[(Lane::Priority, 2)]);
+        pontianak.lanes.insert(0, LaneOffer { hold_minutes: Some(120), ..offer(Lane::Regular, 4) });
+        let offices = vec![pontianak, office("ukk-mempawah", &[(Lane::Regular, 3)])];
+        let catalog = Catalog { fees: fees(), ..catalog(offices) };
+        let world = World::new(&catalog, instant("2026-11-27T05:00:00Z"));
         let (events, clerk) = (world.log.len(), Clerk::default());
         let mut run = Run { world, clerk: clerk.clone(), committed: (events, clerk), sealed: None };
         run.world.ledger.seal();
         run.world.ledger.commit();
         for step in steps {
             run.step(step)?;
+            run.check_payments()?;
             for slot in run.world.ledger.slots() {
                 let figures = run.world.ledger.figures(slot).unwrap();
                 let taken = u32::try_from(run.clerk.taken(slot)).unwrap();

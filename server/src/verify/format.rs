@@ -1,0 +1,27 @@
+//! Which format an event came with.
+
+use kuota_api::log::v1::event::Body;
+
+/// Whether an event, or something in it, came with the second format.
+pub(super) fn needs_format_2(body: &Body) -> bool {
+    match body {
+        Body::FormatRaised(_)
+        | Body::FeesDefined(_)
+        | Body::HoldExpired(_)
+        | Body::PaymentReceived(_)
+        | Body::PaymentCaseResolved(_) => true,
+        Body::Cancelled(cancelled) => cancelled.payment_case > 0,
+        Body::OfficeDefined(office) => {
+            office.lanes.iter().any(|lane| lane.cut_off_minute.is_some() || lane.hold_minutes.is_some())
+        }
+        Body::TrancheReleased(released) => released.cut_off_ms.is_some(),
+        Body::TrancheChanged(changed) => changed.cut_off_ms.is_some(),
+        Body::Granted(granted) => {
+            granted.fee_rupiah.is_some()
+                || granted.hold.is_some()
+                || granted.ground > 0
+                || granted.applicants.iter().any(|applicant| applicant.passport > 0)
+        }
+        _ => false,
+    }
+}
