@@ -375,15 +375,19 @@ impl LedgerThread {
         self.ledger.roll_back();
         self.catalog = None;
         let current = mem::take(&mut self.current);
-        debug!(replies = sealed.replies.len() + current.replies.len(), "decisions dropped");
-        for reply in sealed.replies.into_iter().chain(current.replies) {
+        let replies: Vec<Reply> = sealed.replies.into_iter().chain(current.replies).collect();
+        debug!(replies = replies.len(), "decisions dropped");
+        // First nothing of them is found any more, then anybody is told.
+        for reply in &replies {
+            if let Reply::Ask(Asked { verdict: Ok(registration), .. }) = reply {
+                self.read.undecided(registration);
+            }
+        }
+        for reply in replies {
             match reply {
                 // The pass gives its permits back when it is dropped.
-                Reply::Ask(Asked { request, pass, asking, verdict, .. }) => {
+                Reply::Ask(Asked { request, pass, asking, .. }) => {
                     drop((pass, asking));
-                    if let Ok(registration) = verdict {
-                        self.read.undecided(&registration);
-                    }
                     self.read.requests.withdraw(request).answer(&Err(failure.clone()));
                 }
                 Reply::Command { answer, .. } => {
