@@ -170,6 +170,9 @@ fn a_file_that_is_no_log_is_refused() {
     assert!(err.contains("no log of Kuota"), "{err}");
 }
 
+/// A frame of the WAL: its header, and a page.
+const FRAME_BYTES: usize = 24 + 16_384;
+
 /// A server that granted some places and was killed: its log is partly in the write-ahead log.
 async fn killed(data: &Path, places: u32) -> Vec<kuota_client::Registration> {
     let process = Process::start(data, &["--demo"]);
@@ -192,7 +195,7 @@ async fn a_tail_that_was_never_acknowledged_is_dropped_and_reported() {
     // One more commit was on its way when the power went: its frame is there, its page only in part.
     let path = data.path().join("log.sqlite-wal");
     let mut wal = fs::read(&path).unwrap();
-    let mut torn = wal[wal.len() - 4_120..].to_vec();
+    let mut torn = wal[wal.len() - FRAME_BYTES..].to_vec();
     torn[3_000..].fill(0xAA);
     wal.extend(torn);
     fs::write(&path, wal).unwrap();
@@ -218,7 +221,7 @@ async fn a_log_damaged_in_the_middle_is_refused_with_what_was_found() {
     let path = data.path().join("log.sqlite-wal");
     let wal = fs::OpenOptions::new().write(true).open(&path).unwrap();
     let length = wal.metadata().unwrap().len();
-    wal.write_all_at(&[0xAA; 64], length - 4 * 4_120).unwrap();
+    wal.write_all_at(&[0xAA; 64], length - 4 * FRAME_BYTES as u64).unwrap();
     let (code, err) = refused(data.path(), &[]);
     assert_eq!(code, Some(74), "{err}");
     assert!(err.contains("the log is damaged: frame ") && err.contains("commits follow it"), "{err}");
