@@ -136,9 +136,9 @@ impl Begin for Clerk<'_> {
         let method = Method::of(request.uri().path());
         let call = method.map(|method| Call::begin(&self.sheet, method, came));
         let (head, stream) = request.into_parts();
-        let patience = deadline::passes(deadline::of(&head.headers));
         let (call, body) = match (&self.desk.registration, method, call) {
             (Some(registration), Some(Method::REGISTER_BATCH), call) if !is_encoded(&head.headers) => {
+                let patience = deadline::passes(deadline::of(&head.headers));
                 let answer = registration.batch(head, stream, self.origin.clone());
                 return Some(Box::pin(carry(answer, respond, call, patience)));
             }
@@ -154,6 +154,7 @@ impl Begin for Clerk<'_> {
             }
             (_, _, call) => (call, Inbound::new(None, stream)),
         };
+        let patience = deadline::passes(deadline::of(&head.headers));
         let answer = self.desk.answer(Request::from_parts(head, body), &self.origin);
         Some(Box::pin(carry(answer, respond, call, patience)))
     }

@@ -19,6 +19,11 @@ pub(super) struct Inbound {
     data_ended: bool,
 }
 
+/// Bytes of the message that a prefix announces; `None`: it is compressed.
+pub(super) fn plain_length([is_compressed, length @ ..]: [u8; PREFIX_BYTES]) -> Option<usize> {
+    usize::try_from(u32::from_be_bytes(length)).ok().filter(|_| is_compressed == 0)
+}
+
 /// All of a body.
 #[derive(Debug)]
 pub(super) enum Gathered {
@@ -52,13 +57,9 @@ impl Inbound {
                 None => break,
             }
             if let (None, Some((prefix, _))) = (length, body.split_first_chunk::<PREFIX_BYTES>()) {
-                let [is_compressed, long @ ..] = *prefix;
-                let long = usize::try_from(u32::from_be_bytes(long)).unwrap_or(usize::MAX);
-                if is_compressed != 0 || long > bytes_max {
-                    break;
-                }
-                length = Some(PREFIX_BYTES + long);
-                body.reserve((PREFIX_BYTES + long).saturating_sub(body.len()));
+                let Some(announced) = plain_length(*prefix).filter(|long| *long <= bytes_max) else { break };
+                length = Some(PREFIX_BYTES + announced);
+                body.reserve((PREFIX_BYTES + announced).saturating_sub(body.len()));
             }
         }
         Gathered::Other(Self { first: Some(body.freeze()), stream, data_ended: false })

@@ -18,7 +18,7 @@ use super::{
     convert, deadline,
     desk::is_encoded,
     encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, nested, registration},
-    inbound::Inbound,
+    inbound::{Inbound, plain_length},
     language::Language,
     meter::{Call, OK, UNAVAILABLE},
     outbound::{head, trailers},
@@ -63,9 +63,8 @@ pub(super) fn read(headers: &HeaderMap, mut stream: RecvStream, cx: &mut Context
 /// The message in a body, if that is plain and short and has no other.
 fn message(body: &Bytes) -> Option<&[u8]> {
     let (prefix, message) = body.split_first_chunk::<PREFIX_BYTES>()?;
-    let [is_compressed, length @ ..] = *prefix;
-    let fits = u32::from_be_bytes(length) == u32::try_from(message.len()).ok()?;
-    (is_compressed == 0 && fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then_some(message)
+    let fits = plain_length(*prefix) == Some(message.len());
+    (fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then_some(message)
 }
 
 /// Begins asks, and answers what the ledger need not be asked.

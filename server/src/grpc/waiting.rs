@@ -70,6 +70,10 @@ impl Waiting {
 
     /// Lets go of calls whose answers have come, and of those whose callers have waited long enough: they have none.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, mut release: impl FnMut(Held, Option<Answer>)) {
+        // No letter comes for nobody: a connection that is only refused does not look for one.
+        if self.calls.is_empty() {
+            return;
+        }
         self.mailbox.collect(&mut self.letters, cx.waker());
         for (number, answer) in self.letters.drain(..) {
             if let Some(Some(held)) = self.calls.try_remove(number) {
