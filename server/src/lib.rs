@@ -23,3 +23,4 @@ pub mod log;
 pub mod runtime;
 pub mod telemetry;
 pub mod verify;
+mod wire;

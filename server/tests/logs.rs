@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Instant};
 
+use kuota_api::log::v1 as stored;
 use kuota_domain::{
     calendar::ServiceDay,
     catalog::{Catalog, LaneOffer},
@@ -22,6 +23,7 @@ use kuota_server::{
     },
     telemetry::Metrics,
 };
+use prost::Message as _;
 
 /// The server's own.
 #[global_allocator]
@@ -256,6 +258,8 @@ fn events_read_back_as_they_were_written() {
         let now = UnixMillis(row.now_ms);
         let events = decode_events(&row.payload, now).unwrap();
         assert_eq!(encode_events(&events, now, Vec::new()), row.payload);
+        let by_the_schema = stored::EventBatch::decode(&*row.payload).unwrap().encode_to_vec();
+        assert_eq!(by_the_schema, row.payload, "what is written in place is written as the schema has it");
         assert_eq!(events.len() as u64, row.last_seq - row.first_seq + 1);
     }
 }

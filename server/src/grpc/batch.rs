@@ -14,7 +14,7 @@ use super::{
     Api,
     ask::{Ask, asks_of},
     convert::{self, Violations},
-    encode::{REGISTRATION_BYTES_USUAL, framed, instant, nested, registration, text, uuid},
+    encode::{REGISTRATION_BYTES_USUAL, framed, instant, registration, uuid},
     language::Language,
     registration::ANONYMOUS,
     status::{refusal, status},
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     engine::{Answer, Directory, Failure, Origin, Wish},
     limits::BATCH_ASKS_MAX,
+    wire::{nested, text},
 };
 
 /// Bytes of an item, about: a registration and the id of its request.

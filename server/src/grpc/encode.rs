@@ -7,16 +7,15 @@ use kuota_domain::{
     registration::{Applicant, Billing, Registration},
     time::UnixMillis,
 };
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, message, uint32};
+use prost::encoding::{message, uint32};
 use uuid::Uuid;
 
 use super::convert::{ground_of, lane_of, passport_of, state_of, timestamp};
-use crate::engine::{Directory, Granted};
+use crate::{
+    engine::{Directory, Granted},
+    wire::{nested, number, present, text},
+};
 
-/// Bytes of a message that say how long it is, while that is not known: enough for 16 KiB.
-const HOLE: usize = 2;
-/// Bytes of the longest length.
-const LENGTH_BYTES_MAX: usize = 10;
 /// Bytes before a message on a stream: whether it is compressed, and its length.
 pub(super) const PREFIX_BYTES: usize = 5;
 
@@ -28,38 +27,6 @@ pub(super) fn framed(room: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let length = u32::try_from(out.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
     out[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
     out.into()
-}
-
-/// Writes a message as a field of another.
-pub(super) fn nested(tag: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    encode_key(tag, WireType::LengthDelimited, out);
-    let begin = out.len();
-    out.resize(begin + HOLE, 0);
-    write(out);
-    let length = (out.len() - begin - HOLE) as u64;
-    let (mut prefix, size) = ([0; LENGTH_BYTES_MAX], encoded_len_varint(length));
-    encode_varint(length, &mut &mut prefix[..]);
-    if size == HOLE {
-        out[begin..begin + HOLE].copy_from_slice(&prefix[..HOLE]);
-    } else {
-        out.splice(begin..begin + HOLE, prefix.into_iter().take(size));
-    }
-}
-
-/// Writes a text as a field, if there is any.
-pub(super) fn text(tag: u32, text: &str, out: &mut Vec<u8>) {
-    if !text.is_empty() {
-        encode_key(tag, WireType::LengthDelimited, out);
-        encode_varint(text.len() as u64, out);
-        out.extend_from_slice(text.as_bytes());
-    }
-}
-
-fn number(tag: u32, number: u64, out: &mut Vec<u8>) {
-    if number != 0 {
-        encode_key(tag, WireType::Varint, out);
-        encode_varint(number, out);
-    }
 }
 
 /// Writes a UUID in its usual form as a field.
@@ -86,10 +53,8 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
     text(5, &registration.slot.day.to_compact_string(), out);
     number(6, enumerated(lane_of(registration.slot.lane)), out);
     number(7, enumerated(state_of(registration.state)), out);
-    number(8, registration.queue_number.into(), out);
-    // What may be absent is written although it is nothing.
-    encode_key(9, WireType::Varint, out);
-    out.push(u8::from(granted.durable));
+    number(8, registration.queue_number, out);
+    present(9, granted.durable, out);
     for one in &registration.applicants {
         nested(10, out, |out| applicant(one, out));
     }
@@ -104,9 +69,7 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
 /// What few registrations have.
 fn particulars(registration: &Registration, out: &mut Vec<u8>) {
     if let Some(fee) = registration.fee() {
-        // What may be absent is written although it is nothing.
-        encode_key(14, WireType::Varint, out);
-        encode_varint(fee.0.into(), out);
+        present(14, fee.0, out);
     }
     number(15, enumerated(ground_of(registration.ground())), out);
     if let Some(Billing { reference, expires }) = registration.billing() {
@@ -214,17 +177,6 @@ mod tests {
             let mut out = Vec::new();
             registration(&granted, &directory, &mut out);
             assert_eq!(out, convert::registration(&granted, String::new()).encode_to_vec());
-        }
-    }
-
-    #[test]
-    fn a_message_in_a_message_says_its_length_whatever_that_is() {
-        for length in [0, 1, 127, 128, 16_383, 16_384, 3_000_000] {
-            let mut out = vec![1, 2];
-            nested(3, &mut out, |out| out.extend(std::iter::repeat_n(9, length)));
-            let mut expected = vec![1, 2];
-            prost::encoding::bytes::encode(3, &vec![9; length], &mut expected);
-            assert_eq!(out, expected, "{length}");
         }
     }
 }

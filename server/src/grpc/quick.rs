@@ -17,7 +17,7 @@ use super::{
     ask::Ask,
     convert, deadline,
     desk::is_encoded,
-    encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, nested, registration},
+    encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, registration},
     inbound::{Inbound, plain_length},
     language::Language,
     meter::{Call, OK, UNAVAILABLE},
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     engine::{Answer, Failure, Origin, Wish},
     limits::ASK_BYTES_AT_ONCE_MAX,
+    wire::nested,
 };
 
 /// Bytes of what follows the outcome in an answer: the server's time.

@@ -9,26 +9,32 @@ use kuota_domain::{
     ids::OfficeNumber,
     passport::{Ground, PassportKind},
     payment::{PaymentEffect, Resolution},
-    registration::Registration,
+    registration::{Billing, Registration},
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
+use prost::encoding::message;
 use stored::event::Body;
 
 use super::numbers::Numbered as _;
+use crate::wire::{bytes, nested, number, present, text};
 
-pub(super) fn event(event: &Event, now: UnixMillis) -> stored::Event {
-    stored::Event {
-        before_ms: u32::try_from(now.0.saturating_sub(event.at.0)).unwrap_or(0),
-        caller: event.actor.caller.0,
-        subject: event.actor.subject.to_string(),
-        reason: event.reason.to_string(),
-        body: Some(change(&event.change)),
-    }
+/// `kuota.log.v1.Event.granted`.
+const GRANTED: u32 = 17;
+
+/// Writes an event, as `kuota.log.v1.Event` has it.
+pub(super) fn event(event: &Event, now: UnixMillis, out: &mut Vec<u8>) {
+    number(1, u32::try_from(now.0.saturating_sub(event.at.0)).unwrap_or(0), out);
+    number(2, event.actor.caller.0, out);
+    text(3, &event.actor.subject, out);
+    text(4, &event.reason, out);
+    change(&event.change, out);
 }
 
-fn change(change: &Change) -> Body {
-    match change {
+fn change(change: &Change, out: &mut Vec<u8>) {
+    let body = match change {
+        // What most events are is written as it goes.
+        Change::Granted(registration) => return nested(GRANTED, out, |out| grant(registration, out)),
         Change::LogOpened { log_id, format, nik_key_check } => Body::LogOpened(stored::LogOpened {
             log_id: log_id.to_be_bytes().into(),
             format: *format,
@@ -92,7 +98,6 @@ fn change(change: &Change) -> Body {
                 cut_off_ms: times.cut_off.map(|at| at.0),
             })
         }
-        Change::Granted(registration) => Body::Granted(grant(registration)),
         Change::Cancelled { id, slot, case } => Body::Cancelled(stored::Cancelled {
             payment_case: case.map_or(0, |case| case.0),
             registration_id: id.0.to_be_bytes().into(),
@@ -112,7 +117,8 @@ fn change(change: &Change) -> Body {
         Change::DayForgotten { office, day } => {
             Body::DayForgotten(stored::DayForgotten { office: office.0, day: day.number() })
         }
-    }
+    };
+    body.encode(out);
 }
 
 fn fees(fees: &Fees) -> stored::FeesDefined {
@@ -158,31 +164,30 @@ fn office_of(number: OfficeNumber, office: &Office) -> stored::OfficeDefined {
     }
 }
 
-fn grant(registration: &Registration) -> stored::Granted {
-    stored::Granted {
-        registration_id: registration.id.0.to_be_bytes().into(),
-        request_id: registration.request.id.to_be_bytes().into(),
-        content: registration.content.0.into(),
-        slot: Some(slot_of(registration.slot)),
-        tranche: registration.tranche.0,
-        queue_number: registration.queue_number,
-        code: registration.code.number(),
-        applicants: registration
-            .applicants
-            .iter()
-            .map(|applicant| stored::Applicant {
-                key: applicant.key.0.into(),
-                last_four: applicant.last_four.into(),
-                reference: applicant.reference.to_string(),
-                passport: applicant.passport.map_or(0, PassportKind::stored),
-            })
-            .collect(),
-        fee_rupiah: registration.fee().map(|fee| fee.0),
-        ground: registration.ground().map_or(0, Ground::stored),
-        hold: registration.billing().map(|billing| stored::Hold {
-            billing_reference: billing.reference.number(),
-            expires_ms: billing.expires.0,
-        }),
+/// Writes a grant, as `kuota.log.v1.Granted` has it.
+fn grant(registration: &Registration, out: &mut Vec<u8>) {
+    bytes(1, &registration.id.0.to_be_bytes(), out);
+    bytes(2, &registration.request.id.to_be_bytes(), out);
+    bytes(3, &registration.content.0, out);
+    message::encode(4, &slot_of(registration.slot), out);
+    number(5, registration.tranche.0, out);
+    number(6, registration.queue_number, out);
+    number(7, registration.code.number(), out);
+    for applicant in &registration.applicants {
+        nested(8, out, |out| {
+            bytes(1, &applicant.key.0, out);
+            number(2, applicant.last_four, out);
+            text(3, &applicant.reference, out);
+            number(4, applicant.passport.map_or(0, PassportKind::stored), out);
+        });
+    }
+    if let Some(fee) = registration.fee() {
+        present(9, fee.0, out);
+    }
+    number(10, registration.ground().map_or(0, Ground::stored), out);
+    if let Some(Billing { reference, expires }) = registration.billing() {
+        let hold = stored::Hold { billing_reference: reference.number(), expires_ms: expires.0 };
+        message::encode(11, &hold, out);
     }
 }
 

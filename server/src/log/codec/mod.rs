@@ -8,6 +8,8 @@ use kuota_api::log::v1 as stored;
 use kuota_domain::{event::Event, time::UnixMillis};
 use prost::Message as _;
 
+use crate::wire::nested;
+
 /// Bytes that are no events of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
@@ -34,7 +36,7 @@ pub fn encode_events(events: &[Event], now: UnixMillis, mut payload: Vec<u8>) ->
     payload.reserve(EVENT_BYTES_USUAL * events.len());
     for event in events {
         // As `stored::EventBatch` would encode it, without all of them in memory at once.
-        prost::encoding::message::encode(EVENTS_FIELD, &encode::event(event, now), &mut payload);
+        nested(EVENTS_FIELD, &mut payload, |out| encode::event(event, now, out));
     }
     payload
 }
