@@ -8,8 +8,9 @@ pub const LEDGER_QUEUE_MAX: usize = 8_192;
 pub const OPERATORS_QUEUE_MAX: usize = 16;
 /// Events of a batch from which on nothing more is decided into it.
 pub const BATCH_EVENTS_MAX: usize = 16_384;
-/// Asks of batches that may wait for the ledger; a batch beyond is told OVERLOADED.
-pub const BATCHED_ASKS_WAITING_MAX: usize = 65_536;
+/// Asks that may wait for the ledger; those that come beyond, a batch or what one connection sent in one go, are told
+/// OVERLOADED.
+pub const ASKS_WAITING_MAX: usize = 65_536;
 /// The server is overloaded when for an interval the first in line of every batch has waited longer than this for the log:
 /// many times what a sync takes on any disk that is well, and a small part of what callers have.
 pub const WAIT_TARGET: Duration = Duration::from_millis(50);
@@ -26,7 +27,7 @@ pub const STALE_AFTER: Duration = Duration::from_millis(400);
 /// So many asks may always wait: a log that stands still for a moment must not be asked for nothing after it.
 pub const WAITING_MIN: usize = 64;
 /// No limit is above this.
-pub const WAITING_MAX: usize = BATCHED_ASKS_WAITING_MAX;
+pub const WAITING_MAX: usize = ASKS_WAITING_MAX;
 /// One seat more in so many is kept for connections that have nobody waiting.
 pub const SEATS_KEPT_SHARE: usize = 4;
 /// The least time after which a call that was shed may come back. It doubles with how many come for each that is served,

@@ -18,7 +18,12 @@ use support::{
 };
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output: Output = Command::new(SERVER).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let mut command = Command::new(SERVER);
+    // Another server may have the usual ones.
+    for listener in ["KUOTA_LISTEN", "KUOTA_ADMIN_LISTEN", "KUOTA_HTTP_LISTEN"] {
+        command.env(listener, "127.0.0.1:0");
+    }
+    let output: Output = command.args(arguments).stdin(Stdio::null()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -9,7 +9,6 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::Sender;
 use crossbeam_utils::CachePadded;
 use kuota_domain::ids::RequestKey;
 
@@ -31,6 +30,8 @@ pub(super) struct Door {
     /// Asks that may wait. Read by every ask, rarely written: on a line of its own.
     limit: CachePadded<AtomicUsize>,
     asked_per_served: AtomicU64,
+    /// Asks that the ledger's thread has not taken. Every ask counts itself in: on a line of its own.
+    pub(super) queued: Arc<AtomicUsize>,
     /// Asks that the ledger's thread has taken and that are not answered.
     taken: AtomicUsize,
     /// Asks shed so far.
@@ -40,8 +41,8 @@ pub(super) struct Door {
 impl Default for Door {
     fn default() -> Self {
         let limit = CachePadded::new(AtomicUsize::new(NO_LIMIT));
-        let (asked_per_served, taken, shed) = (AtomicU64::new(1), AtomicUsize::new(0), AtomicU64::new(0));
-        Self { limit, asked_per_served, taken, shed }
+        let (asked_per_served, shed) = (AtomicU64::new(1), AtomicU64::new(0));
+        Self { limit, asked_per_served, queued: Arc::default(), taken: AtomicUsize::new(0), shed }
     }
 }
 
@@ -50,6 +51,16 @@ impl Door {
     pub(super) fn shed(&self) -> Pushback {
         let number = self.shed.fetch_add(1, Ordering::Relaxed);
         Pushback::of(self.asked_per_served.load(Ordering::Relaxed), number)
+    }
+
+    /// Asks that wait for the ledger.
+    pub(super) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Asks on their way that are not answered.
+    fn waiting(&self) -> usize {
+        self.queued() + self.taken.load(Ordering::Relaxed)
     }
 
     fn set(&self, reading: &Reading) {
@@ -92,7 +103,7 @@ impl Engine {
         if limit == NO_LIMIT {
             return Ok(());
         }
-        match congestion::admit(limit, self.waiting(), from.waiting()) {
+        match congestion::admit(limit, self.read.door.waiting(), from.waiting()) {
             Ok(()) => Ok(()),
             // INV-3: its registration is there, or on its way.
             Err(_) if self.read.requests.knows(request) => Ok(()),
@@ -105,21 +116,17 @@ impl Engine {
         self.metrics.shed(why);
         Failure::Overloaded(self.read.door.shed())
     }
-
-    /// Asks on their way that are not answered. A batch counts once more than its asks, a cancellation as an ask.
-    fn waiting(&self) -> usize {
-        let queued = self.orders.as_ref().map_or(0, Sender::len);
-        queued + self.batched.load(Ordering::Relaxed) + self.read.door.taken.load(Ordering::Relaxed)
-    }
 }
 
 impl LedgerThread {
-    /// Commands that may still be decided into the current batch.
-    pub(super) fn room(&self) -> usize {
+    /// Commands of the crowd that may still be decided into the current batch, besides those of operators.
+    pub(super) fn room(&self, operators: usize) -> usize {
         if self.current.events.len() >= BATCH_EVENTS_MAX {
             return 0;
         }
-        self.congestion.batch_max(self.sealed.is_some()).saturating_sub(self.current.replies.len())
+        let others_go_first = self.sealed.is_some() || operators > 0 || !self.current.is_empty();
+        let taken = self.current.replies.len() + operators;
+        self.congestion.batch_max(others_go_first).saturating_sub(taken)
     }
 
     /// Whether the asks of an order have waited for too long.

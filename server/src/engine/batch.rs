@@ -33,10 +33,8 @@ use crate::telemetry::Happening;
 /// Something for the ledger to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// One ask, with the instant from which on it waits.
-    Register(Box<Entrant>, Instant),
-    /// Many asks, in one message.
-    RegisterBatch(Crowd, Instant),
+    /// Asks that came together, with the instant from which on they wait.
+    Register(Crowd, Instant),
     /// Something that passes no gate: a cancellation, a payment.
     Command { command: Box<Command>, answer: oneshot::Sender<Answer> },
     /// What an operator wants; or only what it would come to.
@@ -49,15 +47,15 @@ impl Order {
     /// Commands it holds.
     pub(super) fn commands(&self) -> usize {
         match self {
-            Self::RegisterBatch(crowd, _) => crowd.entrants.len(),
-            Self::Register(..) | Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
+            Self::Register(crowd, _) => crowd.entrants.len(),
+            Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => 1,
         }
     }
 
     /// Since when its asks wait, if it has any.
     pub(super) const fn queued(&self) -> Option<Instant> {
         match self {
-            Self::Register(_, queued) | Self::RegisterBatch(_, queued) => Some(*queued),
+            Self::Register(_, queued) => Some(*queued),
             Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => None,
         }
     }
@@ -65,8 +63,7 @@ impl Order {
     /// The asks in it.
     pub(super) fn entrants(&self) -> &[Entrant] {
         match self {
-            Self::Register(entrant, _) => std::slice::from_ref(entrant),
-            Self::RegisterBatch(crowd, _) => &crowd.entrants,
+            Self::Register(crowd, _) => &crowd.entrants,
             Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => &[],
         }
     }
@@ -82,24 +79,24 @@ pub(super) struct Entrant {
     pub(super) passed_at: UnixMillis,
 }
 
-/// Asks that came together, counted as waiting until they are taken.
+/// Asks that came together, a batch or what one connection sent in one go, counted as waiting until they are taken.
 #[derive(Debug)]
 pub(super) struct Crowd {
-    pub(super) entrants: Vec<Entrant>,
+    entrants: Vec<Entrant>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Crowd {
-    /// Counts the asks in, unless more would wait than may.
+    /// Counts the asks in; an error, if more wait then than may.
     pub(super) fn gather(
         entrants: Vec<Entrant>,
         waiting: &Arc<AtomicUsize>,
         most: usize,
-    ) -> Result<Self, Vec<Entrant>> {
+    ) -> Result<Self, Self> {
         // Relaxed: the count bounds memory and orders nothing else.
         let before = waiting.fetch_add(entrants.len(), Ordering::Relaxed);
         let crowd = Self { entrants, waiting: waiting.clone() };
-        if before + crowd.entrants.len() > most { Err(crowd.take()) } else { Ok(crowd) }
+        if before + crowd.entrants.len() > most { Err(crowd) } else { Ok(crowd) }
     }
 
     /// They wait no longer.

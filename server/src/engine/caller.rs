@@ -13,7 +13,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::{Answer, Failure};
+use super::{Answer, Failure, batch::Entrant};
 
 /// Somebody who waits. Dropped without a word, it is told that the outcome is unknown.
 #[derive(Debug)]
@@ -43,9 +43,13 @@ impl Caller {
     }
 }
 
-/// Where the answers of many calls arrive, each with the number of its call.
+/// Where asks of many calls leave together, and their answers arrive, each with the number of its call.
 #[derive(Debug, Default)]
-pub struct Mailbox(Arc<Post>);
+pub struct Mailbox {
+    /// To be sent before the connection rests: nobody waits for what lies here.
+    pub(super) outgoing: Vec<Entrant>,
+    post: Arc<Post>,
+}
 
 #[derive(Debug, Default)]
 struct Post {
@@ -58,20 +62,20 @@ impl Mailbox {
     /// Takes what has arrived, and has this waker woken when more does. `letters` is empty, and lends its room.
     pub fn collect(&self, letters: &mut Vec<(usize, Answer)>, reader: &Waker) {
         // Registered before the look: what arrives after it wakes.
-        self.0.reader.register(reader);
-        std::mem::swap(letters, &mut *self.0.letters.lock());
+        self.post.reader.register(reader);
+        std::mem::swap(letters, &mut *self.post.letters.lock());
     }
 
     /// Of the call with this number.
     pub(super) fn ticket(&self, call: usize) -> Caller {
-        Caller::ByMail(Ticket { post: self.0.clone(), call, is_told: false })
+        Caller::ByMail(Ticket { post: self.post.clone(), call, is_told: false })
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
         // Relaxed: it only lets others forget whoever is gone.
-        self.0.gone.store(true, Ordering::Relaxed);
+        self.post.gone.store(true, Ordering::Relaxed);
     }
 }
 

@@ -90,9 +90,9 @@ impl Congestion {
     }
 
     /// How many asks a batch may have, so that no batch is one that all others wait for. Under overload asks stay in the queue
-    /// until the log is free: what operators write comes before them then.
-    pub(super) fn batch_max(&self, log_is_busy: bool) -> usize {
-        if self.limit.is_some() && log_is_busy {
+    /// until the log is free and operators have written what they want: that takes a batch without the crowd.
+    pub(super) fn batch_max(&self, others_go_first: bool) -> usize {
+        if self.limit.is_some() && others_go_first {
             return 0;
         }
         self.taken_in(BATCH_TAKES_MAX).min(BATCH_COMMANDS_MAX)

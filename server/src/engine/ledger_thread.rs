@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Select, never};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, TryRecvError};
 use hashbrown::{HashMap, HashSet};
 use kuota_domain::{
     catalog::Catalog,
@@ -33,13 +33,14 @@ use super::{
 };
 use crate::{
     clock::{Clock, STEP_BACK_MAX_MS},
-    limits::WAIT_INTERVAL,
     log::AppendError,
     telemetry::Metrics,
 };
 
 /// How long to wait after the log was full before scheduled changes are tried again.
 const FULL_BACKOFF_MS: i64 = 1_000;
+/// How long the log may take before orders are looked for: what asks then wait in the queue instead of in a batch.
+const GATHER: Duration = Duration::from_millis(1);
 /// The longest the thread sleeps: a clock may be moved while it does.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(250);
 
@@ -123,37 +124,19 @@ impl LedgerThread {
         operators: &Receiver<Order>,
         log: &LogThread,
     ) -> Result<(), Fatal> {
-        let (no_orders, no_results) = (never::<Order>(), never::<Appended>());
         let mut open = true;
-        while open || !self.current.is_empty() || self.sealed.is_some() {
-            let orders_now = if open && self.room() > 0 { orders } else { &no_orders };
-            // Operators are few, and come before the crowd.
-            let operators_now = if open { operators } else { &no_orders };
-            let results_now = if self.sealed.is_some() { &log.results } else { &no_results };
-            let mut select = Select::new();
-            let order_ready = select.recv(orders_now);
-            let operator_ready = select.recv(operators_now);
-            let result_ready = select.recv(results_now);
-            match select.select_timeout(self.wait()) {
-                Ok(operation) if operation.index() == order_ready => match operation.recv(orders_now) {
-                    Ok(order) => self.take_round(order, orders_now),
-                    Err(_) => open = false,
-                },
-                Ok(operation) if operation.index() == operator_ready => match operation.recv(operators_now) {
-                    Ok(order) => self.take_round(order, orders_now),
-                    // Both ways end together.
-                    Err(_) => open = !orders.is_empty(),
-                },
-                Ok(operation) if operation.index() == result_ready => {
-                    let gone = || Appended {
-                        result: Err(AppendError::Broken("the log's thread is gone".into())),
-                        emptied: Vec::new(),
-                    };
-                    let Appended { result, emptied } = operation.recv(results_now).unwrap_or_else(|_| gone());
-                    self.spare.events = emptied;
-                    self.finish(result)?;
+        while open || self.sealed.is_some() {
+            if self.sealed.is_some() {
+                self.wait_for(log)?;
+                open = open && self.take_waiting(orders, operators);
+            } else {
+                let mut select = Select::new();
+                select.recv(orders);
+                select.recv(operators);
+                match select.ready_timeout(self.wait()) {
+                    Ok(_) => open = self.take_waiting(orders, operators),
+                    Err(_) => self.take_due(),
                 }
-                Ok(_) | Err(_) => self.take_due(),
             }
             if self.sealed.is_none() && !self.current.is_empty() && !self.seal(log) {
                 return Err(Fatal::Log("the log's thread is gone".into()));
@@ -163,30 +146,50 @@ impl LedgerThread {
         Ok(())
     }
 
-    fn wait(&self) -> Duration {
-        let due = self.ledger.next_due().max(self.log_full_until.unwrap_or(UnixMillis::MIN));
-        // Nothing can become due while a batch is on its way, or the clock is not believed.
-        if self.sealed.is_some() {
-            WAIT_INTERVAL
-        } else if self.drifting {
-            IDLE_WAIT_MAX
-        } else {
-            self.clock.now().until(due).min(IDLE_WAIT_MAX)
+    /// Waits for the log, but not for long. Whoever asks meanwhile waits for it too, and is looked for now and then, so that
+    /// nobody need wake this thread.
+    fn wait_for(&mut self, log: &LogThread) -> Result<(), Fatal> {
+        match log.results.recv_timeout(GATHER) {
+            Ok(Appended { result, emptied }) => {
+                self.spare.events = emptied;
+                self.finish(result)
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.finish(Err(AppendError::Broken("the log's thread is gone".into())))
+            }
         }
     }
 
-    /// Decides everything that has queued up.
-    fn take_round(&mut self, first: Order, orders: &Receiver<Order>) {
-        let room = self.room();
-        let mut commands = first.commands();
-        let mut round = vec![first];
-        while commands < room
-            && let Ok(order) = orders.try_recv()
-        {
-            commands += order.commands();
-            round.push(order);
+    fn wait(&self) -> Duration {
+        let due = self.ledger.next_due().max(self.log_full_until.unwrap_or(UnixMillis::MIN));
+        // Nothing can become due while the clock is not believed.
+        if self.drifting { IDLE_WAIT_MAX } else { self.clock.now().until(due).min(IDLE_WAIT_MAX) }
+    }
+
+    /// Decides everything that has queued up: operators are few, and come before the crowd. Says whether more can come.
+    fn take_waiting(&mut self, orders: &Receiver<Order>, operators: &Receiver<Order>) -> bool {
+        let mut round: Vec<Order> = operators.try_iter().collect();
+        let (room, mut commands, mut open) = (self.room(round.len()), 0, true);
+        while open && commands < room {
+            match orders.try_recv() {
+                Ok(order) => {
+                    commands += order.commands();
+                    round.push(order);
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => open = false,
+            }
         }
-        self.metrics.drained(commands, orders.len());
+        if !round.is_empty() {
+            let taken = round.iter().map(Order::commands).sum();
+            self.take_round(round);
+            self.metrics.drained(taken, self.read.door.queued());
+        }
+        open
+    }
+
+    fn take_round(&mut self, round: Vec<Order>) {
         let first = round.iter().find_map(Order::queued);
         self.current.oldest = self.current.oldest.or(first);
         if !self.tick() {
@@ -255,11 +258,7 @@ impl LedgerThread {
 
     fn decide(&mut self, order: Order) {
         match order {
-            Order::Register(entrant, queued) => {
-                self.metrics.waited(queued.elapsed(), 1);
-                self.register(*entrant);
-            }
-            Order::RegisterBatch(crowd, queued) => {
+            Order::Register(crowd, queued) => {
                 let entrants = crowd.take();
                 self.metrics.waited(queued.elapsed(), entrants.len());
                 for entrant in entrants {
@@ -423,8 +422,7 @@ impl LedgerThread {
     /// Sends an order back undecided.
     pub(super) fn refuse(&self, order: Order, failure: &Failure) {
         match order {
-            Order::Register(entrant, _) => self.turn_away(*entrant, failure),
-            Order::RegisterBatch(crowd, _) => {
+            Order::Register(crowd, _) => {
                 crowd.take().into_iter().for_each(|entrant| self.turn_away(entrant, failure));
             }
             Order::Operate { answer, .. } => {

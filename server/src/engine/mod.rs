@@ -22,7 +22,7 @@ mod requests;
 mod watch;
 
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
@@ -98,8 +98,6 @@ pub struct Engine {
     operators: Option<Sender<Order>>,
     /// The last instant in the log when it started, or the clock's.
     started_at: UnixMillis,
-    /// Asks of batches that wait for the ledger.
-    batched: Arc<AtomicUsize>,
     reader: LogReader,
     readers: Arc<Semaphore>,
     ledger: Option<JoinHandle<()>>,
@@ -137,15 +135,13 @@ impl Engine {
             ledger.run(&incoming, from_operators, log);
         })?;
         let readers = Arc::new(Semaphore::new(HISTORY_READS_MAX));
-        let (orders, operators, ledger, batched) =
-            (Some(orders), Some(operators), Some(ledger), Arc::default());
+        let (orders, operators, ledger) = (Some(orders), Some(operators), Some(ledger));
         let started_at = now.max(clock.now());
         Ok(Self {
             read,
             orders,
             operators,
             started_at,
-            batched,
             reader,
             readers,
             ledger,
@@ -237,10 +233,10 @@ impl Engine {
         self.clock.drift_ms()
     }
 
-    /// Orders that wait for the ledger.
+    /// Asks that wait for the ledger.
     #[must_use]
     pub fn queue_len(&self) -> usize {
-        self.orders.as_ref().map_or(0, Sender::len)
+        self.read.door.queued()
     }
 
     /// Registrations in memory, and applicants with a live one.
@@ -288,10 +284,16 @@ impl Engine {
     }
 
     fn send(&self, order: Order) -> Result<(), Failure> {
+        self.deliver(order).map_err(|(failure, _)| failure)
+    }
+
+    /// Puts an order into its queue, or gives it back.
+    fn deliver(&self, order: Order) -> Result<(), (Failure, Order)> {
         let way = if matches!(order, Order::Operate { .. }) { &self.operators } else { &self.orders };
-        way.as_ref().ok_or(Failure::Stopping)?.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => self.shed(Shed::QueueFull),
-            TrySendError::Disconnected(_) => Failure::Stopping,
+        let Some(way) = way else { return Err((Failure::Stopping, order)) };
+        way.try_send(order).map_err(|error| match error {
+            TrySendError::Full(order) => (self.shed(Shed::QueueFull), order),
+            TrySendError::Disconnected(order) => (Failure::Stopping, order),
         })
     }
 }

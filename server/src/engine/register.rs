@@ -29,7 +29,7 @@ use super::{
     caller::{Caller, Mailbox, Sitting},
     requests::Found,
 };
-use crate::{limits::BATCHED_ASKS_WAITING_MAX, telemetry::Shed};
+use crate::{limits::ASKS_WAITING_MAX, telemetry::Shed};
 
 /// A well-formed wish for places, as it came in.
 #[derive(Debug)]
@@ -71,39 +71,44 @@ impl Engine {
     pub async fn register(&self, wish: Wish, from: &Origin) -> Answer {
         let (answer, told) = oneshot::channel();
         match self.ask(wish, from, self.clock.now(), || Caller::Alone(answer)) {
-            Some(answer) => self.told(answer),
-            None => self.told(told.await.unwrap_or(Err(Failure::OutcomeUnknown))),
+            Asked::Claimed(entrant) => self.send_all(vec![entrant]),
+            Asked::Waiting => {}
+            Asked::Answer(answer) => return self.told(answer),
         }
+        self.told(told.await.unwrap_or(Err(Failure::OutcomeUnknown)))
     }
 
-    /// Asks for places, as far as that goes without waiting. `None`: the answer comes by mail, under this number, and is
-    /// for [`Engine::told`]. `now` is the engine's.
+    /// Asks for places, as far as that goes without waiting. `None`: once it is posted, the answer comes by mail, under this
+    /// number, and is for [`Engine::told`]. `now` is the engine's.
     pub fn begin(
         &self,
         wish: Wish,
         from: &Origin,
         now: UnixMillis,
-        (mailbox, call): (&Mailbox, usize),
+        (mailbox, call): (&mut Mailbox, usize),
     ) -> Option<Answer> {
-        self.ask(wish, from, now, || mailbox.ticket(call)).map(|answer| self.told(answer))
+        match self.ask(wish, from, now, || mailbox.ticket(call)) {
+            Asked::Claimed(entrant) => mailbox.outgoing.push(entrant),
+            Asked::Waiting => {}
+            Asked::Answer(answer) => return Some(self.told(answer)),
+        }
+        None
     }
 
-    /// Prepares one wish and hands it over; the answer, if that can be had without waiting.
-    fn ask(
-        &self,
-        wish: Wish,
-        from: &Origin,
-        now: UnixMillis,
-        caller: impl FnOnce() -> Caller,
-    ) -> Option<Answer> {
+    /// Sends what was begun to the ledger. Must come before whoever began it waits.
+    pub fn post(&self, mailbox: &mut Mailbox) {
+        if !mailbox.outgoing.is_empty() {
+            self.send_all(std::mem::take(&mut mailbox.outgoing));
+        }
+    }
+
+    /// Prepares one wish and claims what it asks for.
+    fn ask(&self, wish: Wish, from: &Origin, now: UnixMillis, caller: impl FnOnce() -> Caller) -> Asked {
         match self.prepare(wish, from, now, caller) {
-            Ok(Reached::Ready(entrant)) => {
-                self.hand_over(entrant);
-                None
-            }
-            Ok(Reached::Waiting) => None,
-            Ok(Reached::Answer(granted)) => Some(Ok(granted)),
-            Err(failure) => Some(Err(failure)),
+            Ok(Reached::Ready(entrant)) => self.claim(entrant).map_or(Asked::Waiting, Asked::Claimed),
+            Ok(Reached::Waiting) => Asked::Waiting,
+            Ok(Reached::Answer(granted)) => Asked::Answer(Ok(granted)),
+            Err(failure) => Asked::Answer(Err(failure)),
         }
     }
 
@@ -220,18 +225,19 @@ impl Engine {
         Ok(Reached::Ready(Entrant { ask, pass, asking, passed_at: now }))
     }
 
-    /// Claims and sends. From the claim to the queue there is no await: a caller that goes away takes no permit with it.
-    fn hand_over(&self, mut entrant: Entrant) {
+    /// Claims; `None`: there was nothing to be had, and the caller is told. From here to the queue there is no await: a caller
+    /// that goes away takes no permit with it.
+    fn claim(&self, mut entrant: Entrant) -> Option<Entrant> {
         let (way, places) = (entrant.pass.way(), entrant.ask.places());
         let pass = if entrant.asking.is_alone() { way.enter(places) } else { way.enter_standby() };
-        let request = entrant.ask.request;
-        let sent = pass.ok_or(Failure::Refused(Refusal::Busy)).and_then(|pass| {
-            entrant.pass = pass;
-            self.send(Order::Register(Box::new(entrant), Instant::now()))
-        });
-        if let Err(failure) = sent {
-            self.give_back(request, &failure);
+        match pass {
+            Some(pass) => entrant.pass = pass,
+            None => {
+                self.give_back(entrant.ask.request, &Failure::Refused(Refusal::Busy));
+                return None;
+            }
         }
+        Some(entrant)
     }
 
     /// It did not get to the ledger. Whoever joined in between is told the same.
@@ -260,16 +266,18 @@ impl Engine {
             }
         }
         drop(pools);
-        let requests: Vec<RequestKey> = entrants.iter().map(|entrant| entrant.ask.request).collect();
-        if let Err(failure) = self.send_batch(entrants) {
-            requests.into_iter().for_each(|request| self.give_back(request, &failure));
-        }
+        self.send_all(entrants);
     }
 
-    fn send_batch(&self, entrants: Vec<Entrant>) -> Result<(), Failure> {
-        let crowd = Crowd::gather(entrants, &self.batched, BATCHED_ASKS_WAITING_MAX);
-        let crowd = crowd.map_err(|_| self.shed(Shed::QueueFull))?;
-        self.send(Order::RegisterBatch(crowd, Instant::now()))
+    /// Sends asks to the ledger as one order, or tells all of them why not.
+    fn send_all(&self, entrants: Vec<Entrant>) {
+        let sent = match Crowd::gather(entrants, &self.read.door.queued, ASKS_WAITING_MAX) {
+            Ok(crowd) => self.deliver(Order::Register(crowd, Instant::now())),
+            Err(crowd) => Err((self.shed(Shed::QueueFull), Order::Register(crowd, Instant::now()))),
+        };
+        if let Err((failure, order)) = sent {
+            order.entrants().iter().for_each(|entrant| self.give_back(entrant.ask.request, &failure));
+        }
     }
 
     /// Applicants instead of NIKs, and the hash by which a repeat is told from another ask.
@@ -321,6 +329,15 @@ enum Reached {
     Waiting,
     /// To claim, and to be sent to the ledger: its request is entered, and its caller waits.
     Ready(Entrant),
+}
+
+/// How far an ask came without waiting.
+enum Asked {
+    Answer(Answer),
+    /// Somebody will tell.
+    Waiting,
+    /// To be sent to the ledger.
+    Claimed(Entrant),
 }
 
 /// The random part of the code's seed spreads callers over shards.

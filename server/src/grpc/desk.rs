@@ -161,7 +161,17 @@ impl Begin for Clerk<'_> {
 
     fn carry_on(&mut self, cx: &mut Context<'_>) {
         if let Some(registration) = &self.desk.registration {
+            registration.quick.post(&mut self.waiting);
             registration.quick.carry_on(&mut self.waiting, cx);
+        }
+    }
+}
+
+/// What was begun belongs to the ledger, also when a bug ends the connection before it was sent.
+impl Drop for Clerk<'_> {
+    fn drop(&mut self) {
+        if let Some(registration) = &self.desk.registration {
+            registration.quick.post(&mut self.waiting);
         }
     }
 }

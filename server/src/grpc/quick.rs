@@ -119,6 +119,11 @@ impl Quick {
         send(answer, respond, call);
     }
 
+    /// Sends what was begun to the ledger, as one.
+    pub(super) fn post(&self, waiting: &mut Waiting) {
+        self.api.engine.post(waiting.mailbox());
+    }
+
     /// Answers those who wait, as far as there are answers.
     pub(super) fn carry_on(&self, waiting: &mut Waiting, cx: &mut Context<'_>) {
         let engine = &self.api.engine;

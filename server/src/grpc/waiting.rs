@@ -52,8 +52,13 @@ impl Held {
 
 impl Waiting {
     /// Where the answer to the next call that is held shall go.
-    pub(super) fn next(&self) -> (&Mailbox, usize) {
-        (&self.mailbox, self.calls.vacant_key())
+    pub(super) fn next(&mut self) -> (&mut Mailbox, usize) {
+        (&mut self.mailbox, self.calls.vacant_key())
+    }
+
+    /// What its calls ask, and are told.
+    pub(super) const fn mailbox(&mut self) -> &mut Mailbox {
+        &mut self.mailbox
     }
 
     /// Holds a call, under the number that was next.

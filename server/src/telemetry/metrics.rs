@@ -65,7 +65,7 @@ const DESCRIPTIONS: [(&str, Unit, &str); 29] = [
     (WATCHERS, Unit::Count, "Watches of availability under way"),
     (PAUSES, Unit::Count, "Pauses in force"),
     (OVERRIDES, Unit::Count, "Slots with a quota or an opening above the catalogue"),
-    (QUEUE_DEPTH, Unit::Count, "Orders that wait for the ledger"),
+    (QUEUE_DEPTH, Unit::Count, "Asks that wait for the ledger"),
     (QUEUE_WAIT, Unit::Seconds, "Time an ask waited for the ledger"),
     (ROUND_COMMANDS, Unit::Count, "Commands decided in one go"),
     (BATCH_EVENTS, Unit::Count, "Events committed together"),
