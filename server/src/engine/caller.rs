@@ -48,14 +48,22 @@ impl Caller {
 pub struct Mailbox {
     /// To be sent before the connection rests: nobody waits for what lies here.
     pub(super) outgoing: Vec<Entrant>,
-    post: Arc<Post>,
+    pub(super) post: Arc<Post>,
 }
 
+/// Where answers arrive.
 #[derive(Debug, Default)]
-struct Post {
+pub(super) struct Post {
     letters: Mutex<Vec<(usize, Answer)>>,
     reader: AtomicWaker,
     gone: AtomicBool,
+}
+
+impl Post {
+    /// Of the call with this number.
+    pub(super) fn ticket(self: &Arc<Self>, call: usize) -> Caller {
+        Caller::ByMail(Ticket { post: self.clone(), call, is_told: false })
+    }
 }
 
 impl Mailbox {
@@ -64,11 +72,6 @@ impl Mailbox {
         // Registered before the look: what arrives after it wakes.
         self.post.reader.register(reader);
         std::mem::swap(letters, &mut *self.post.letters.lock());
-    }
-
-    /// Of the call with this number.
-    pub(super) fn ticket(&self, call: usize) -> Caller {
-        Caller::ByMail(Ticket { post: self.post.clone(), call, is_told: false })
     }
 }
 
@@ -200,7 +203,7 @@ mod tests {
     #[test]
     fn letters_arrive_with_their_numbers_a_lost_one_is_unknown_and_the_first_wakes() {
         let mailbox = Mailbox::default();
-        let (first, second) = (mailbox.ticket(7), mailbox.ticket(8));
+        let (first, second) = (mailbox.post.ticket(7), mailbox.post.ticket(8));
         let (waker, woken) = counting_waker();
         let mut letters = Vec::new();
         mailbox.collect(&mut letters, &waker);
@@ -211,7 +214,7 @@ mod tests {
         mailbox.collect(&mut letters, &waker);
         let told: Vec<_> = letters.drain(..).map(|(call, answer)| (call, answer.unwrap_err())).collect();
         assert_eq!(told, [(7, Failure::Stopping), (8, Failure::OutcomeUnknown)]);
-        let third = mailbox.ticket(9);
+        let third = mailbox.post.ticket(9);
         assert!(!third.is_gone());
         drop(mailbox);
         assert!(third.is_gone());

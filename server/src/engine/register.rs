@@ -70,11 +70,11 @@ impl Engine {
     /// A refusal, or why there is no answer.
     pub async fn register(&self, wish: Wish, from: &Origin) -> Answer {
         let (answer, told) = oneshot::channel();
-        match self.ask(wish, from, self.clock.now(), || Caller::Alone(answer)) {
-            Asked::Claimed(entrant) => self.send_all(vec![entrant]),
-            Asked::Waiting => {}
-            Asked::Answer(answer) => return self.told(answer),
+        let mut ready = Vec::with_capacity(1);
+        if let Some(answer) = self.ask(wish, (from, self.clock.now()), || Caller::Alone(answer), &mut ready) {
+            return self.told(answer);
         }
+        self.send_all(ready);
         self.told(told.await.unwrap_or(Err(Failure::OutcomeUnknown)))
     }
 
@@ -87,28 +87,33 @@ impl Engine {
         now: UnixMillis,
         (mailbox, call): (&mut Mailbox, usize),
     ) -> Option<Answer> {
-        match self.ask(wish, from, now, || mailbox.ticket(call)) {
-            Asked::Claimed(entrant) => mailbox.outgoing.push(entrant),
-            Asked::Waiting => {}
-            Asked::Answer(answer) => return Some(self.told(answer)),
-        }
-        None
+        let Mailbox { outgoing, post } = mailbox;
+        self.ask(wish, (from, now), || post.ticket(call), outgoing).map(|answer| self.told(answer))
     }
 
     /// Sends what was begun to the ledger. Must come before whoever began it waits.
     pub fn post(&self, mailbox: &mut Mailbox) {
-        if !mailbox.outgoing.is_empty() {
-            self.send_all(std::mem::take(&mut mailbox.outgoing));
-        }
+        self.send_all(std::mem::take(&mut mailbox.outgoing));
     }
 
-    /// Prepares one wish and claims what it asks for.
-    fn ask(&self, wish: Wish, from: &Origin, now: UnixMillis, caller: impl FnOnce() -> Caller) -> Asked {
-        match self.prepare(wish, from, now, caller) {
-            Ok(Reached::Ready(entrant)) => self.claim(entrant).map_or(Asked::Waiting, Asked::Claimed),
-            Ok(Reached::Waiting) => Asked::Waiting,
-            Ok(Reached::Answer(granted)) => Asked::Answer(Ok(granted)),
-            Err(failure) => Asked::Answer(Err(failure)),
+    /// Prepares one wish and claims what it asks for; the answer, if that can be had without waiting.
+    fn ask(
+        &self,
+        wish: Wish,
+        from: (&Origin, UnixMillis),
+        caller: impl FnOnce() -> Caller,
+        ready: &mut Vec<Entrant>,
+    ) -> Option<Answer> {
+        match self.prepare(wish, from, caller, ready) {
+            Ok(Reached::Ready) => {
+                if ready.last_mut().is_some_and(|entrant| !self.claim(entrant)) {
+                    ready.pop();
+                }
+                None
+            }
+            Ok(Reached::Waiting) => None,
+            Ok(Reached::Answer(granted)) => Some(Ok(granted)),
+            Err(failure) => Some(Err(failure)),
         }
     }
 
@@ -126,9 +131,8 @@ impl Engine {
         let (mut sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
         for (at, wish) in wishes.into_iter().enumerate() {
-            match self.prepare(wish, from, now, || sitting.seat(at)) {
-                Ok(Reached::Ready(one)) => ready.push(one),
-                Ok(Reached::Waiting) => {}
+            match self.prepare(wish, (from, now), || sitting.seat(at), &mut ready) {
+                Ok(Reached::Ready | Reached::Waiting) => {}
                 Ok(Reached::Answer(granted)) => sitting.tell(at, Ok(granted)),
                 Err(failure) => sitting.tell(at, Err(failure)),
             }
@@ -138,13 +142,14 @@ impl Engine {
         answers.map(|answer| self.told(answer.unwrap_or(Err(Failure::OutcomeUnknown)))).collect()
     }
 
-    /// Everything of a registration that needs neither permits nor waiting.
+    /// Everything of a registration that needs neither permits nor waiting. An ask goes from its wish straight to those that are
+    /// ready: it is large, and would be copied at every step between.
     fn prepare(
         &self,
         wish: Wish,
-        from: &Origin,
-        now: UnixMillis,
+        (from, now): (&Origin, UnixMillis),
         caller: impl FnOnce() -> Caller,
+        ready: &mut Vec<Entrant>,
     ) -> Result<Reached, Failure> {
         let directory = self.read.directory.load();
         let Some((office, entry)) = directory.find(&wish.office) else {
@@ -175,7 +180,7 @@ impl Engine {
                 ground: wish.ground,
                 code_seed: Uuid::new_v4().as_u64_pair().0,
             };
-            return self.enter((gate, from), ask, (wish.durability, caller), now);
+            return self.enter((gate, from, now), ask, (wish.durability, caller), ready);
         }
         if self.read.requests.knows(key) {
             let (_, content) = self.identify(slot, wish.party, wish.ground);
@@ -203,10 +208,10 @@ impl Engine {
     /// The places may be had: enters the request, and the applicants as asking.
     fn enter(
         &self,
-        (gate, from): (&Arc<SlotGate>, &Origin),
+        (gate, from, now): (&Arc<SlotGate>, &Origin, UnixMillis),
         ask: Ask,
         waiting: (Durability, impl FnOnce() -> Caller),
-        now: UnixMillis,
+        ready: &mut Vec<Entrant>,
     ) -> Result<Reached, Failure> {
         let is_live = |applicant: &Applicant| self.read.finder.by_applicant(applicant.key).is_some();
         if let Some(applicant) = ask.applicants.iter().position(is_live) {
@@ -222,22 +227,23 @@ impl Engine {
         }
         let pass = gate.way(spread(&ask)).enter_unseated();
         let asking = self.read.askings.begin(&ask.applicants, from);
-        Ok(Reached::Ready(Entrant { ask, pass, asking, passed_at: now }))
+        ready.push(Entrant { ask, pass, asking, passed_at: now });
+        Ok(Reached::Ready)
     }
 
-    /// Claims; `None`: there was nothing to be had, and the caller is told. From here to the queue there is no await: a caller
-    /// that goes away takes no permit with it.
-    fn claim(&self, mut entrant: Entrant) -> Option<Entrant> {
+    /// Claims; if there is nothing to be had, the caller is told. From here to the queue there is no await: a caller that goes
+    /// away takes no permit with it.
+    fn claim(&self, entrant: &mut Entrant) -> bool {
         let (way, places) = (entrant.pass.way(), entrant.ask.places());
         let pass = if entrant.asking.is_alone() { way.enter(places) } else { way.enter_standby() };
         match pass {
             Some(pass) => entrant.pass = pass,
             None => {
                 self.give_back(entrant.ask.request, &Failure::Refused(Refusal::Busy));
-                return None;
+                return false;
             }
         }
-        Some(entrant)
+        true
     }
 
     /// It did not get to the ledger. Whoever joined in between is told the same.
@@ -248,9 +254,6 @@ impl Engine {
     /// Claims once a slot and sends once. An ask that finds no permit goes along all the same: a batch is bounded, and
     /// so are the asks of all batches that wait, and the ledger refuses it in its turn.
     fn hand_over_all(&self, mut entrants: Vec<Entrant>) {
-        if entrants.is_empty() {
-            return;
-        }
         let mut wanted: HashMap<SlotKey, u32> = HashMap::new();
         for Entrant { ask, asking, .. } in &entrants {
             *wanted.entry(ask.slot).or_default() += if asking.is_alone() { ask.places() } else { 0 };
@@ -271,6 +274,9 @@ impl Engine {
 
     /// Sends asks to the ledger as one order, or tells all of them why not.
     fn send_all(&self, entrants: Vec<Entrant>) {
+        if entrants.is_empty() {
+            return;
+        }
         let sent = match Crowd::gather(entrants, &self.read.door.queued, ASKS_WAITING_MAX) {
             Ok(crowd) => self.deliver(Order::Register(crowd, Instant::now())),
             Err(crowd) => Err((self.shed(Shed::QueueFull), Order::Register(crowd, Instant::now()))),
@@ -322,22 +328,12 @@ fn specifics_into(party: &[Applicant], ground: Option<Ground>, content: &mut Sha
 }
 
 /// How far a registration came without waiting.
-#[expect(clippy::large_enum_variant, reason = "moved once, to where it waits")]
 enum Reached {
     Answer(Granted),
     /// Somebody will tell.
     Waiting,
-    /// To claim, and to be sent to the ledger: its request is entered, and its caller waits.
-    Ready(Entrant),
-}
-
-/// How far an ask came without waiting.
-enum Asked {
-    Answer(Answer),
-    /// Somebody will tell.
-    Waiting,
-    /// To be sent to the ledger.
-    Claimed(Entrant),
+    /// Among those that are ready to claim and to be sent to the ledger: its request is entered, and its caller waits.
+    Ready,
 }
 
 /// The random part of the code's seed spreads callers over shards.

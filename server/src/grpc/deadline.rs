@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use tonic::Status;
 
+/// Read once, not at every call.
+static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Digits of a timeout, as gRPC has them.
 const DIGITS_MAX: usize = 8;
 
 /// How long the caller of these headers waits, if it says so and can be understood.
 pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(&TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Conte
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, Request, Response, request::Parts};
+use http::{HeaderMap, HeaderName, Request, Response, request::Parts};
 use kuota_api::v1::registration_service_server::{RegistrationServiceServer, SERVICE_NAME};
 use tokio::sync::watch;
 use tonic::{body::Body, service::Routes};
@@ -59,6 +59,8 @@ struct Clerk<'a> {
     origin: Origin,
 }
 
+/// Says how messages of a call are compressed.
+static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 /// How paths of health checks begin.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
@@ -178,7 +180,7 @@ impl Drop for Clerk<'_> {
 
 /// Whether messages of a call may be compressed.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.contains_key("grpc-encoding")
+    headers.contains_key(&ENCODING)
 }
 
 /// Waits for an answer and sends it. Dropped where it stands when the caller goes away or has waited long enough:

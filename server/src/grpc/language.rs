@@ -1,6 +1,6 @@
 //! In which language people are spoken to. Reasons, metadata and error messages for developers never change with it.
 
-use http::HeaderMap;
+use http::{HeaderMap, header::ACCEPT_LANGUAGE};
 use tonic::metadata::MetadataMap;
 
 /// A language there are words in.
@@ -23,7 +23,7 @@ impl Language {
 
     /// The same, where the headers are still bare.
     pub(super) fn of_headers(headers: &HeaderMap) -> Self {
-        let named = headers.get("accept-language").and_then(|value| value.to_str().ok());
+        let named = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         named.map_or_else(Self::default, Self::best_of)
     }
 

@@ -3,9 +3,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::telemetry::{CallKind, CallSheet, Method};
+
+/// Where an answer says how it ended.
+pub(super) static STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 pub(super) const OK: usize = 0;
 const CANCELLED: usize = 1;
@@ -14,7 +17,7 @@ pub(super) const UNAVAILABLE: usize = 14;
 
 /// The status, where a head or trailers tell it.
 pub(super) fn code(headers: &HeaderMap) -> Option<usize> {
-    let status = headers.get("grpc-status")?;
+    let status = headers.get(&STATUS)?;
     Some(status.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(UNKNOWN))
 }
 

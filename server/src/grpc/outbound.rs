@@ -8,11 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use h2::{SendStream, server::SendResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, header::CONTENT_TYPE};
 use http_body::{Body as _, Frame};
 use tonic::{Status, body::Body};
 
-use super::meter::{Call, UNKNOWN, code};
+use super::meter::{Call, STATUS, UNKNOWN, code};
 
 /// The head of an answer that is well.
 pub(super) fn head<T>(body: T) -> Response<T> {
@@ -24,7 +24,7 @@ pub(super) fn head<T>(body: T) -> Response<T> {
 /// The trailers of an answer that is well.
 pub(super) fn trailers() -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(1);
-    trailers.insert(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+    trailers.insert(STATUS.clone(), HeaderValue::from_static("0"));
     trailers
 }
 

@@ -127,9 +127,11 @@ impl Quick {
     /// Answers those who wait, as far as there are answers.
     pub(super) fn carry_on(&self, waiting: &mut Waiting, cx: &mut Context<'_>) {
         let engine = &self.api.engine;
+        let mut now = None;
         waiting.poll(cx, |Held { respond, call, key, language, .. }, answer| {
+            let now = *now.get_or_insert_with(|| engine.now());
             let response = match answer {
-                Some(answer) => self.response(engine.told(answer), key, (language, engine.now())),
+                Some(answer) => self.response(engine.told(answer), key, (language, now)),
                 None => Err(deadline::passed()),
             };
             send(response, respond, call);
