@@ -23,10 +23,8 @@ use super::{
 impl LedgerThread {
     /// Makes everything in the log visible.
     pub(super) fn publish_recovered(&mut self) {
-        for registration in self.ledger.registrations() {
-            if let Some(row) = self.ledger.row_of(registration.id) {
-                self.read.put(row, registration);
-            }
+        for (row, registration) in self.ledger.rows() {
+            self.read.put(row, registration);
         }
         self.ledger.cases().for_each(|case| self.read.cases.put(case));
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));

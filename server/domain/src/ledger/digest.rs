@@ -33,7 +33,7 @@ impl Ledger {
             office_into(&state.office, &mut sink);
             days_into(state, &self.roll, &mut sink);
         }
-        let mut registrations: Vec<_> = self.roll.all().collect();
+        let mut registrations: Vec<_> = self.registrations().collect();
         registrations.sort_unstable_by_key(|registration| registration.id);
         sink.length(registrations.len());
         for registration in registrations {

@@ -307,7 +307,12 @@ impl Ledger {
 
     /// Every registration in memory, in no particular order.
     pub fn registrations(&self) -> impl Iterator<Item = &Arc<Registration>> {
-        self.roll.all()
+        self.roll.all().map(|(_, registration)| registration)
+    }
+
+    /// The same, with where each stands.
+    pub fn rows(&self) -> impl Iterator<Item = (Row, &Arc<Registration>)> {
+        self.roll.all().map(|(row, registration)| (Row(row), registration))
     }
 
     /// The registrations of one office and day, in the order of their queue numbers.

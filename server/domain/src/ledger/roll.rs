@@ -68,9 +68,9 @@ impl Roll {
         self.rows.get(row as usize)?.as_ref()
     }
 
-    /// All of them, in no particular order.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Registration>> {
-        self.rows.iter().flatten()
+    /// All of them with their rows, in no particular order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (RowNumber, &Arc<Registration>)> {
+        (0..).zip(&self.rows).filter_map(|(row, found)| Some((row, found.as_ref()?)))
     }
 
     /// Adds one that is not live yet; `None` when its id, request or code is taken.
