@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Orders that may wait for the ledger; one more is told OVERLOADED.
-pub const LEDGER_QUEUE_MAX: usize = 8_192;
+/// Orders that may wait for the ledger: two of every connection. One more is told OVERLOADED.
+pub const LEDGER_QUEUE_MAX: usize = 2 * CONNECTIONS_MAX;
 /// Operators' writes that may wait for the ledger, or be read at the door.
 pub const OPERATORS_QUEUE_MAX: usize = 16;
 /// Events of a batch from which on nothing more is decided into it.

@@ -48,15 +48,25 @@ impl Caller {
 pub struct Mailbox {
     /// To be sent before the connection rests: nobody waits for what lies here.
     pub(super) outgoing: Vec<Entrant>,
+    /// How many were sent last: so many are likely to come again.
+    pub(super) usual: usize,
     pub(super) post: Arc<Post>,
 }
 
 /// Where answers arrive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Post {
     letters: Mutex<Vec<(usize, Answer)>>,
     reader: AtomicWaker,
     gone: AtomicBool,
+}
+
+impl Default for Post {
+    fn default() -> Self {
+        // Room for one: most connections of many have one call at a time.
+        let letters = Mutex::new(Vec::with_capacity(1));
+        Self { letters, reader: AtomicWaker::new(), gone: AtomicBool::new(false) }
+    }
 }
 
 impl Post {

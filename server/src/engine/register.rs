@@ -87,13 +87,19 @@ impl Engine {
         now: UnixMillis,
         (mailbox, call): (&mut Mailbox, usize),
     ) -> Option<Answer> {
-        let Mailbox { outgoing, post } = mailbox;
+        let Mailbox { outgoing, usual, post } = mailbox;
+        if outgoing.is_empty() {
+            outgoing.reserve_exact(*usual);
+        }
         self.ask(wish, (from, now), || post.ticket(call), outgoing).map(|answer| self.told(answer))
     }
 
     /// Sends what was begun to the ledger. Must come before whoever began it waits.
     pub fn post(&self, mailbox: &mut Mailbox) {
-        self.send_all(std::mem::take(&mut mailbox.outgoing));
+        if !mailbox.outgoing.is_empty() {
+            mailbox.usual = mailbox.outgoing.len();
+            self.send_all(std::mem::take(&mut mailbox.outgoing));
+        }
     }
 
     /// Prepares one wish and claims what it asks for; the answer, if that can be had without waiting.

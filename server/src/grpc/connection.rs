@@ -68,7 +68,8 @@ pub(super) async fn serve(socket: Connection, desk: &mut impl Begin, closing: wa
         Err(_) => return debug!("a connection did not open in time"),
     };
     let heard = Arc::new(AtomicBool::new(true));
-    let mut session = Session { tasks: FuturesUnordered::new(), arrived: VecDeque::new(), heard, desk };
+    let mut session =
+        Session { tasks: FuturesUnordered::new(), arrived: VecDeque::with_capacity(1), heard, desk };
     if let Some(ping_pong) = link.ping_pong() {
         session.tasks.push(Task::Watch(Box::pin(until_silent(ping_pong, session.heard.clone()))));
     }

@@ -17,7 +17,7 @@ use super::{language::Language, meter::Call};
 use crate::engine::{Answer, Mailbox};
 
 /// Calls that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
     mailbox: Mailbox,
     /// Empty, with room.
@@ -47,6 +47,14 @@ impl Held {
         // One that no clock can tell is no deadline.
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Self { respond, call, key, language, until }
+    }
+}
+
+impl Default for Waiting {
+    /// With room for one: most connections of many have one call at a time.
+    fn default() -> Self {
+        let (letters, calls) = (Vec::with_capacity(1), Slab::with_capacity(1));
+        Self { mailbox: Mailbox::default(), letters, calls, patience: None }
     }
 }
 
