@@ -135,6 +135,15 @@ impl Outcome {
         }
     }
 
+    pub(crate) fn of_reschedule(answer: v1::RescheduleResponse) -> Result<Self, Failure> {
+        use v1::reschedule_response::Outcome as Answered;
+        match answer.outcome {
+            Some(Answered::Registration(registration)) => Ok(Self::Registered(registration)),
+            Some(Answered::Refusal(refusal)) => Ok(Self::Refused(refusal)),
+            None => Err(Failure::no_outcome()),
+        }
+    }
+
     pub(crate) fn of_item(item: v1::RegisterBatchItem) -> Result<Self, Failure> {
         use v1::register_batch_item::Outcome as Answered;
         match item.outcome {

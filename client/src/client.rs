@@ -30,7 +30,7 @@ use crate::{
 /// server. Send the same [`Ask`] again to learn it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    link: Link,
+    pub(crate) link: Link,
 }
 
 /// Which slots to list or to watch; everything by default.

@@ -88,6 +88,7 @@ mod history;
 mod limits;
 mod link;
 mod payment;
+mod reschedule;
 mod retry;
 mod wait;
 mod watch;
@@ -97,8 +98,8 @@ pub use kuota_api::v1::{
     EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane, Override,
     PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase, PaymentCaseCause, PaymentCaseState,
     PriorityGround, Receipt, Refusal, RefusalReason, RegisteredApplicant, Registration, RegistrationState,
-    ResolvePaymentCaseResponse, ResumeResponse, ScheduleOpeningResponse, Scope, SetQuotaResponse, Slot,
-    SlotChange, SlotState, WatchedSlot,
+    RescheduleSpeciallyResponse, RescheduledFrom, ResolvePaymentCaseResponse, ResumeResponse,
+    ScheduleOpeningResponse, Scope, SetQuotaResponse, Slot, SlotChange, SlotState, WatchedSlot,
 };
 
 pub use self::{
@@ -112,6 +113,7 @@ pub use self::{
     export::{Export, ExportFilter},
     history::{EventFilter, Events},
     payment::{Paid, Payee, Payment, Remedy},
+    reschedule::{Destination, Reschedule},
     retry::RetryPolicy,
     watch::{Update, Watch},
 };

@@ -39,6 +39,7 @@ pub enum Payee {
 
 /// Where the money of a payment is.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "an answer is moved a few times and never kept in numbers")]
 pub enum Paid {
     /// In a place, which is confirmed.
     Confirmed(Registration),

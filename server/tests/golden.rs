@@ -11,7 +11,9 @@ use std::{
     sync::Arc,
 };
 
-use kuota_client::{Admin, By, Lane, PassportKind, Payee, Payment, Registration, Remedy, SlotKey};
+use kuota_client::{
+    Admin, By, Destination, Lane, PassportKind, Payee, Payment, Registration, Remedy, Reschedule, SlotKey,
+};
 use kuota_server::{
     config::CatalogSource,
     engine::recover,
@@ -137,6 +139,11 @@ async fn write(data: &Arc<tempfile::TempDir>) {
     admin.resolve_payment_case(&by(101), 1, &Remedy::Place(tuesday)).await.unwrap();
     admin.resolve_payment_case(&by(102), 2, &Remedy::Refund).await.unwrap();
     server.client.cancel(&paid.id, "paid for, and given back").await.unwrap();
+    // One moves of its own accord, and is moved on by an operator.
+    let wish = Reschedule::new(&hold(42).await.id, Destination::day("2027-01-13"));
+    let wish = wish.request_id(uuid::Uuid::from_u128(103).to_string());
+    registered(server.client.reschedule(&wish).await.unwrap());
+    admin.reschedule_specially(&by(104), &wish.id, &Destination::day("2027-01-14")).await.unwrap();
     server.at("2027-01-11T05:00:00Z").await;
     server.stop().await;
 }

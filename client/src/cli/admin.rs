@@ -8,6 +8,7 @@ use super::{
     arguments::{AdminAddress, LaneName, WriteArgs},
     catalog, history, operations, payments,
     report::Failed,
+    reschedule,
 };
 
 const EXAMPLES: &str = "\
@@ -18,6 +19,7 @@ Examples:
       --reason \"second counter\"
   kuota admin open --office ukk-sintang --date 2026-12-05 --at \"2026-11-28 09:00\" --places 40 \\
       --reason \"extra Saturday\"
+  kuota admin reschedule K7P2-9QXW --date 2026-12-01 --reason \"power cut\"
   kuota admin payments resolve 7 --refund --reason \"no place left\"
   kuota admin catalog apply kalbar.toml --reason \"new holidays\"
   kuota admin events --office kanim-pontianak --from \"2026-11-27 13:00\"
@@ -58,6 +60,13 @@ enum AdminCommand {
     Resume {
         #[command(flatten)]
         scope: ScopeArgs,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// Gives a registration another place after an error, an outage or force majeure: it does not count.
+    Reschedule {
+        #[command(flatten)]
+        to: reschedule::MoveArgs,
         #[command(flatten)]
         write: WriteArgs,
     },
@@ -289,6 +298,7 @@ pub(super) async fn run(args: &Args, admin: &AdminArgs) -> Result<u8, Failed> {
         AdminCommand::Resume { scope, write } => {
             operations::resume(args, address, &scope.scope(), write).await
         }
+        AdminCommand::Reschedule { to, write } => reschedule::specially(args, address, to, write).await,
         AdminCommand::Payments(PaymentsCommand::List { all }) => payments::list(args, address, *all).await,
         AdminCommand::Payments(PaymentsCommand::Resolve { number, remedy, write }) => {
             let by = write.by()?;

@@ -5,7 +5,8 @@ pub(super) mod payments;
 
 use kuota_client::{
     Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal,
-    RefusalReason, RegisteredApplicant, Registration, RegistrationState, Slot, SlotState, WatchedSlot,
+    RefusalReason, RegisteredApplicant, Registration, RegistrationState, RescheduledFrom, Slot, SlotState,
+    WatchedSlot,
 };
 use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};
@@ -170,6 +171,16 @@ fn registration_value(registration: &Registration) -> Value {
         "payment_reference": registration.payment_reference,
         "payment_time": registration.payment_time.as_ref().map(time),
         "payment_case_numbers": registration.payment_case_numbers,
+        "rescheduled_from": registration.rescheduled_from.as_ref().map(left_value),
+        "reschedule_time": registration.reschedule_time.as_ref().map(time),
+    })
+}
+
+fn left_value(left: &RescheduledFrom) -> Value {
+    json!({
+        "office_id": left.office_id,
+        "service_date": left.service_date,
+        "lane": lane_name(left.lane()),
     })
 }
 

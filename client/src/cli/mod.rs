@@ -14,6 +14,7 @@ mod operations;
 mod payments;
 mod people;
 mod report;
+mod reschedule;
 mod results;
 mod single;
 mod stop;
@@ -41,6 +42,7 @@ Examples:
   kuota register --file people.csv > results.csv
   kuota get K7P2-9QXW
   kuota pay K7P2Y-9QXWA --reference BRI-820261127 --amount 650000
+  kuota reschedule K7P2-9QXW --date 2026-12-01
   kuota cancel 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f --reason \"cannot come\"
   kuota log K7P2-9QXW
   kuota admin pause --office kanim-pontianak --reason \"power cut\"
@@ -104,6 +106,14 @@ enum Command {
         /// Why; kept in the log.
         #[arg(long, default_value = "")]
         reason: String,
+    },
+    /// Gives a place up for another one: once, until the day before.
+    Reschedule {
+        #[command(flatten)]
+        to: reschedule::MoveArgs,
+        /// UUID of this intent: repeat it to ask again after an unknown outcome [default: a new one].
+        #[arg(long, value_name = "UUID")]
+        request_id: Option<String>,
     },
     /// Says that a payment for a held place came in.
     Pay {
@@ -236,6 +246,7 @@ async fn execute(args: &Args) -> Result<u8, Failed> {
         },
         Command::Get { key, request } => single::get(args, lookup(key, *request)).await,
         Command::Cancel { key, reason } => single::cancel(args, lookup(key, false), reason).await,
+        Command::Reschedule { to, request_id } => reschedule::reschedule(args, to, request_id.as_ref()).await,
         Command::Pay { key, reference, amount } => payments::pay(args, key, reference, *amount).await,
         Command::Log { key, request, address } => history::log(args, address, lookup(key, *request)).await,
         Command::Admin(admin) => admin::run(args, admin).await,

@@ -109,7 +109,7 @@ pub(super) async fn resume(
 }
 
 /// What a write comes to, and its words.
-fn preview_text(slots: &[SlotChange], what: &str, zones: &Zones) -> String {
+pub(super) fn preview_text(slots: &[SlotChange], what: &str, zones: &Zones) -> String {
     if slots.is_empty() { what.into() } else { format!("{}\n{what}", slots_text(slots, zones)) }
 }
 
@@ -119,7 +119,7 @@ async fn ready(args: &Args, address: &AdminAddress, what: &str, write: &WriteArg
     args.connect_admin(address).await
 }
 
-fn failed(error: Error, by: &By) -> Failed {
+pub(super) fn failed(error: Error, by: &By) -> Failed {
     Failed::AdminWrite { error, request_id: by.request_id.clone() }
 }
 

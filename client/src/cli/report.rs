@@ -180,6 +180,7 @@ fn next(error: &Error, address: &str) -> Option<String> {
         "REQUEST_ID_REUSED" => "A new intent needs a new --request-id, or none.",
         "PAYMENT_CASE_NOT_FOUND" => "`kuota admin payments list --all` lists those that are remembered.",
         "PAYMENT_CASE_NEEDS_REFUND" => "--refund ends it.",
+        "SAME_SLOT" => "Name another --date, --office or --lane.",
         "PAYMENT_REFERENCE_REUSED" => "Another payment needs another --reference.",
         "OFFICE_IN_USE" => {
             "--close-offices closes such offices: they give out no more, and registrations stand."

@@ -181,6 +181,11 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
     if let Some(at) = &registration.payment_time {
         row("Paid", &format!("{} by {}", local(at), registration.payment_reference));
     }
+    if let Some(left) = &registration.rescheduled_from {
+        let at = registration.reschedule_time.as_ref().map(local).unwrap_or_default();
+        let (office, lane) = (&left.office_id, lane_name(left.lane()));
+        row("Rescheduled", &format!("{at} from {office} on {}, {lane}", left.service_date));
+    }
     for number in &registration.payment_case_numbers {
         row("Payment case", &number.to_string());
     }

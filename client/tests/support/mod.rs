@@ -76,6 +76,8 @@ pub(crate) struct Script {
     pub(crate) get: Play<v1::GetRegistrationRequest, v1::GetRegistrationResponse>,
     pub(crate) cancel: Play<v1::CancelRequest, v1::CancelResponse>,
     pub(crate) confirm_payment: Play<v1::ConfirmPaymentRequest, v1::ConfirmPaymentResponse>,
+    pub(crate) reschedule: Play<v1::RescheduleRequest, v1::RescheduleResponse>,
+    pub(crate) specially: Play<v1::RescheduleSpeciallyRequest, v1::RescheduleSpeciallyResponse>,
     pub(crate) payment_cases: Play<v1::ListPaymentCasesRequest, v1::ListPaymentCasesResponse>,
     pub(crate) resolve_case: Play<v1::ResolvePaymentCaseRequest, v1::ResolvePaymentCaseResponse>,
     pub(crate) offices: Play<v1::ListOfficesRequest, v1::ListOfficesResponse>,

@@ -70,6 +70,10 @@ impl registration::RegistrationService for Player {
     ) -> Answered<v1::ConfirmPaymentResponse> {
         self.0.confirm_payment.next(request)
     }
+
+    async fn reschedule(&self, request: Request<v1::RescheduleRequest>) -> Answered<v1::RescheduleResponse> {
+        self.0.reschedule.next(request)
+    }
 }
 
 #[tonic::async_trait]
@@ -162,5 +166,12 @@ impl admin::AdminService for Player {
         request: Request<v1::ResolvePaymentCaseRequest>,
     ) -> Answered<v1::ResolvePaymentCaseResponse> {
         self.0.resolve_case.next(request)
+    }
+
+    async fn reschedule_specially(
+        &self,
+        request: Request<v1::RescheduleSpeciallyRequest>,
+    ) -> Answered<v1::RescheduleSpeciallyResponse> {
+        self.0.specially.next(request)
     }
 }

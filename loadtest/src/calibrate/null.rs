@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use kuota_api::v1::{
     CancelRequest, CancelResponse, ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest,
     GetRegistrationResponse, Refusal, RefusalReason, RegisterBatchRequest, RegisterBatchResponse,
-    RegisterRequest, RegisterResponse, register_response,
+    RegisterRequest, RegisterResponse, RescheduleRequest, RescheduleResponse, register_response,
     registration_service_server::{RegistrationService, RegistrationServiceServer},
 };
 use tokio::net::TcpListener;
@@ -56,6 +56,13 @@ impl RegistrationService for Null {
         &self,
         _: Request<ConfirmPaymentRequest>,
     ) -> Result<Response<ConfirmPaymentResponse>, Status> {
+        Err(Status::unimplemented("the null server answers Register"))
+    }
+
+    async fn reschedule(
+        &self,
+        _: Request<RescheduleRequest>,
+    ) -> Result<Response<RescheduleResponse>, Status> {
         Err(Status::unimplemented("the null server answers Register"))
     }
 }

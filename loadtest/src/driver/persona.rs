@@ -56,7 +56,12 @@ pub fn next(
             | RefusalReason::PastCutOff
             | RefusalReason::WrongAmount
             | RefusalReason::NoPaymentDue
-            | RefusalReason::HoldExpired => return Next::End { has_place: false },
+            | RefusalReason::HoldExpired
+            | RefusalReason::AlreadyRescheduled
+            | RefusalReason::TooLateToReschedule
+            | RefusalReason::NotReschedulable
+            | RefusalReason::SameSlot
+            | RefusalReason::TermsDiffer => return Next::End { has_place: false },
         },
         // Whether it was carried out is not known: only the same id tells.
         Some(Outcome::Failed { .. }) | None => (0, true),

@@ -13,8 +13,8 @@ use kuota_api::v1::{
     CancelRequest, CancelResponse, ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest,
     GetRegistrationResponse, ListAvailabilityRequest, ListAvailabilityResponse, Refusal, RefusalReason,
     RegisterBatchItem, RegisterBatchRequest, RegisterBatchResponse, RegisterRequest, RegisterResponse,
-    RegisteredApplicant, Registration, RegistrationState, Slot, SlotState, WatchAvailabilityRequest,
-    WatchAvailabilityResponse,
+    RegisteredApplicant, Registration, RegistrationState, RescheduleRequest, RescheduleResponse, Slot,
+    SlotState, WatchAvailabilityRequest, WatchAvailabilityResponse,
     availability_service_server::{AvailabilityService, AvailabilityServiceServer},
     get_registration_request::Key,
     register_batch_item,
@@ -214,6 +214,13 @@ impl RegistrationService for Fake {
         &self,
         _: Request<ConfirmPaymentRequest>,
     ) -> Result<Response<ConfirmPaymentResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn reschedule(
+        &self,
+        _: Request<RescheduleRequest>,
+    ) -> Result<Response<RescheduleResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 }

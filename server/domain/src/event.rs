@@ -131,6 +131,8 @@ pub enum Change {
         /// Its slot.
         slot: SlotKey,
     },
+    /// A registration gives its place up for another one, in one step: never two, never none.
+    Rescheduled(Box<Rescheduled>),
     /// A payment was accepted, and came to a place or a case.
     PaymentReceived(Box<PaymentReceipt>),
     /// An operator brought a case to its end.
@@ -161,6 +163,7 @@ impl Change {
             Self::FormatRaised(_)
             | Self::FeesDefined(_)
             | Self::HoldExpired { .. }
+            | Self::Rescheduled(_)
             | Self::PaymentReceived(_)
             | Self::CaseResolved(_) => true,
             Self::Cancelled { case, .. } => case.is_some(),
@@ -200,6 +203,7 @@ impl Change {
             Self::TrancheReleased(release) => Some(release.slot),
             Self::Granted(registration) => Some(registration.slot),
             Self::PaymentReceived(receipt) => Some(receipt.slot),
+            Self::Rescheduled(step) => Some(step.to),
             Self::CaseResolved(resolved) => match resolved.resolution {
                 Resolution::Place { slot, .. } => Some(slot),
                 Resolution::Refund => None,
@@ -224,6 +228,15 @@ impl Change {
             | Self::DayClosed { .. }
             | Self::DayForgotten { .. } => None,
         }
+    }
+
+    /// Every slot whose places it changes: the other one is a place that is left.
+    pub fn slots(&self) -> impl Iterator<Item = SlotKey> + use<> {
+        let left = match self {
+            Self::Rescheduled(step) => Some(step.from),
+            _ => None,
+        };
+        self.slot().into_iter().chain(left)
     }
 
     /// Office, day and lane it is about, as far as it is about one of each.
@@ -252,6 +265,7 @@ impl Change {
             Self::Granted(registration) => Some(registration.id),
             Self::Cancelled { id, .. } | Self::HoldExpired { id, .. } => Some(*id),
             Self::PaymentReceived(receipt) => Some(receipt.id),
+            Self::Rescheduled(step) => Some(step.id),
             Self::CaseResolved(resolved) => Some(resolved.id),
             Self::LogOpened { .. }
             | Self::FormatRaised(_)
@@ -273,6 +287,25 @@ impl Change {
             | Self::DayForgotten { .. } => None,
         }
     }
+}
+
+/// A place given up for another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rescheduled {
+    /// Whose.
+    pub id: RegistrationId,
+    /// The slot it leaves.
+    pub from: SlotKey,
+    /// The slot it goes to.
+    pub to: SlotKey,
+    /// The tranche in force there.
+    pub tranche: TrancheNumber,
+    /// Its number in the queue there.
+    pub queue_number: u32,
+    /// When its hold expires, if it is held.
+    pub hold_expires: Option<UnixMillis>,
+    /// The caller's wish, which counts; `None`: an operator's, which does not.
+    pub request: Option<RequestKey>,
 }
 
 /// A payment, and what it came to.

@@ -12,7 +12,8 @@
 //!    expires unpaid.
 //! 3. **INV-3** (caller, request_id) names one registration. A repeat gets it back: while the first is in flight,
 //!    after a restart, when the slot has since sold out, after it was cancelled (as cancelled), until 30 days after
-//!    the service day. A refusal binds nothing. The same id with other content is an error.
+//!    the service day. A refusal binds nothing. The same id with other content is an error. A reschedule has an id too,
+//!    of the same kind: it names that step of that registration.
 //! 4. **INV-4** A caller told "durable" finds the registration after any crash or restart.
 //! 5. **INV-5** `SOLD_OUT` and `NOT_ENOUGH_PLACES` are said only when committed state at some instant of the call
 //!    had fewer places than asked.
@@ -43,6 +44,7 @@ pub mod passport;
 pub mod payment;
 pub mod refusal;
 pub mod registration;
+pub mod rescheduling;
 pub mod slot;
 mod sync;
 pub mod time;

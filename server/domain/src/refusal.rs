@@ -69,11 +69,56 @@ pub enum Refusal {
         /// Where the registration stands.
         state: RegistrationState,
     },
+    /// It was rescheduled before: once is all.
+    AlreadyRescheduled {
+        /// Then.
+        at: UnixMillis,
+    },
+    /// Its service day has begun: one may reschedule until the day before. For operators: it is over.
+    TooLateToReschedule {
+        /// Since then.
+        at: UnixMillis,
+    },
+    /// It has no place to give up for another.
+    NotReschedulable {
+        /// Where the registration stands.
+        state: RegistrationState,
+    },
+    /// It is there already.
+    SameSlot,
+    /// The other slot asks for something that it does not bring.
+    TermsDiffer {
+        /// What.
+        term: Term,
+    },
     /// It was not paid for in time, and holds no place any more.
     HoldExpired {
         /// Since then.
         at: UnixMillis,
     },
+}
+
+/// Something that lanes and offices ask for, each their own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Term {
+    /// Another fee.
+    Fee,
+    /// A ground to come by the priority lane, or none.
+    Ground,
+    /// That places are paid for before they are confirmed.
+    Payment,
+}
+
+impl Term {
+    /// Name as in the API's metadata.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fee => "fee",
+            Self::Ground => "ground",
+            Self::Payment => "payment",
+        }
+    }
 }
 
 impl Refusal {
@@ -84,7 +129,7 @@ impl Refusal {
     }
 
     /// Names of the reasons, as in the API and in metrics.
-    pub const REASONS: [&'static str; 14] = [
+    pub const REASONS: [&'static str; 19] = [
         "SOLD_OUT",
         "NOT_ENOUGH_PLACES",
         "NOT_OPEN_YET",
@@ -99,6 +144,11 @@ impl Refusal {
         "WRONG_AMOUNT",
         "NO_PAYMENT_DUE",
         "HOLD_EXPIRED",
+        "ALREADY_RESCHEDULED",
+        "TOO_LATE_TO_RESCHEDULE",
+        "NOT_RESCHEDULABLE",
+        "SAME_SLOT",
+        "TERMS_DIFFER",
     ];
 
     /// Position in [`Refusal::REASONS`].
@@ -119,6 +169,11 @@ impl Refusal {
             Self::WrongAmount { .. } => 11,
             Self::NoPaymentDue { .. } => 12,
             Self::HoldExpired { .. } => 13,
+            Self::AlreadyRescheduled { .. } => 14,
+            Self::TooLateToReschedule { .. } => 15,
+            Self::NotReschedulable { .. } => 16,
+            Self::SameSlot => 17,
+            Self::TermsDiffer { .. } => 18,
         }
     }
 }

@@ -157,8 +157,23 @@ pub struct Particulars {
     pub paid: Option<(Payment, UnixMillis)>,
     /// Payments for it that found no place.
     pub cases: Vec<CaseNumber>,
+    /// How it came from another slot at its caller's wish, once.
+    pub moved: Option<Move>,
     /// Why it was cancelled.
     pub cancel_reason: Box<str>,
+}
+
+/// A reschedule that was carried out at the caller's wish.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Move {
+    /// By which its repeats are recognised.
+    pub request: RequestKey,
+    /// Where it was before.
+    pub from: SlotKey,
+    /// Where it was asked to be.
+    pub to: SlotKey,
+    /// When.
+    pub at: UnixMillis,
 }
 
 /// How a held place is paid for.
@@ -168,6 +183,14 @@ pub struct Billing {
     pub reference: BillingReference,
     /// From then on the place is nobody's.
     pub expires: UnixMillis,
+}
+
+impl Billing {
+    /// The same with another deadline.
+    #[must_use]
+    pub fn until(self, expires: UnixMillis) -> Self {
+        Self { expires, ..self }
+    }
 }
 
 impl RegistrationState {
@@ -244,6 +267,12 @@ impl Registration {
     #[must_use]
     pub fn paid_at(&self) -> Option<&(Payment, UnixMillis)> {
         self.particulars.as_ref()?.paid.as_ref()
+    }
+
+    /// How it came from another slot at its caller's wish, if it did.
+    #[must_use]
+    pub fn moved(&self) -> Option<Move> {
+        self.particulars.as_ref()?.moved
     }
 
     /// Payments for it that found no place.

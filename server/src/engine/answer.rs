@@ -104,7 +104,12 @@ pub fn retry_after(refusal: &Refusal, now: UnixMillis, spread: u64) -> Option<Du
         | Refusal::PastCutOff { .. }
         | Refusal::WrongAmount { .. }
         | Refusal::NoPaymentDue { .. }
-        | Refusal::HoldExpired { .. } => None,
+        | Refusal::HoldExpired { .. }
+        | Refusal::AlreadyRescheduled { .. }
+        | Refusal::TooLateToReschedule { .. }
+        | Refusal::NotReschedulable { .. }
+        | Refusal::SameSlot
+        | Refusal::TermsDiffer { .. } => None,
     }
 }
 

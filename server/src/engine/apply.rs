@@ -58,6 +58,7 @@ impl LedgerThread {
             | Change::Granted(_)
             | Change::Cancelled { .. }
             | Change::HoldExpired { .. }
+            | Change::Rescheduled(_)
             | Change::PaymentReceived(_)
             | Change::CaseResolved(_)
             | Change::DayClosed { .. } => {}
@@ -71,8 +72,8 @@ impl LedgerThread {
         if let Change::Paused(scope) | Change::Resumed(scope) = &event.change {
             let held = self.ledger.slots().filter(|slot| scope.covers(*slot));
             self.current.touched.extend(held);
-        } else if let Some(slot) = event.change.slot() {
-            self.current.touched.insert(slot);
+        } else {
+            self.current.touched.extend(event.change.slots());
         }
         self.note_registration(&event.change);
         self.note_case(&event.change);

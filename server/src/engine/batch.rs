@@ -117,8 +117,16 @@ impl Drop for Crowd {
 #[derive(Debug)]
 pub(super) enum Reply {
     Ask(Asked),
-    Command { verdict: Verdict, answer: oneshot::Sender<Answer> },
-    Operate { outcome: OperatorAnswer, answer: oneshot::Sender<OperatorAnswer> },
+    /// With the places it wanted, if it did.
+    Command {
+        verdict: Verdict,
+        wanted: Option<(SlotKey, u32)>,
+        answer: oneshot::Sender<Answer>,
+    },
+    Operate {
+        outcome: OperatorAnswer,
+        answer: oneshot::Sender<OperatorAnswer>,
+    },
     Flush(oneshot::Sender<()>),
 }
 

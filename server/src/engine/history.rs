@@ -76,6 +76,7 @@ impl Subject {
 fn concerns(change: &Change, wanted: OfficeNumber) -> bool {
     let is_pause = matches!(change, Change::Paused(_) | Change::Resumed(_));
     change.place().office.map_or(is_pause, |office| office == wanted)
+        || change.slots().any(|slot| slot.office == wanted)
 }
 
 impl Engine {

@@ -269,8 +269,9 @@ impl LedgerThread {
                 self.operate(&instruction, validate_only, answer);
             }
             Order::Command { command, answer } => {
+                let wanted = self.wanted(&command);
                 let (verdict, _) = self.verdict(*command);
-                self.current.replies.push(Reply::Command { verdict, answer });
+                self.current.replies.push(Reply::Command { verdict, wanted, answer });
             }
             Order::Flush(answer) => self.current.replies.push(Reply::Flush(answer)),
         }
@@ -285,6 +286,17 @@ impl LedgerThread {
         }
         let asked = Asked { request, slot, places, verdict, is_new, pass, asking };
         self.current.replies.push(Reply::Ask(asked));
+    }
+
+    /// The places that a command which passes no gate wants all the same: like a standby it has no permits.
+    fn wanted(&self, command: &Command) -> Option<(SlotKey, u32)> {
+        match command {
+            Command::Reschedule(wish) => {
+                let registration = self.ledger.registration(wish.registration)?;
+                Some((wish.slot, registration.places()))
+            }
+            Command::Register(_) | Command::Cancel(_) | Command::Pay(_) => None,
+        }
     }
 
     /// Decides a command and applies what it changes; says whether it did.

@@ -19,6 +19,7 @@ mod publish;
 mod read_model;
 mod register;
 mod requests;
+mod reschedule;
 mod watch;
 
 use std::{
@@ -47,6 +48,7 @@ pub use self::{
     operate::{Operated, OperatorAnswer, OperatorView, Receipt},
     payments::Paid,
     register::{Person, Wish},
+    reschedule::Destination,
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
 use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes};

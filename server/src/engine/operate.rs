@@ -104,7 +104,8 @@ impl LedgerThread {
             | Directive::ClearOverride(_)
             | Directive::Pause(_)
             | Directive::Resume(_)
-            | Directive::ResolveCase { .. } => None,
+            | Directive::ResolveCase { .. }
+            | Directive::Reschedule { .. } => None,
         };
         // What is due is the schedule's doing, and must not stand at the operator's account.
         self.decide_due();

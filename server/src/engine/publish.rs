@@ -69,10 +69,7 @@ impl LedgerThread {
                     }
                     drop(asking);
                 }
-                Reply::Command { verdict, answer } => {
-                    let granted = |registration| Granted { registration, durable: true };
-                    commands.push((answer, verdict.map(granted).map_err(Failure::from)));
-                }
+                Reply::Command { verdict, wanted, answer } => commands.push((answer, wanted, verdict)),
                 Reply::Operate { outcome, answer } => operations.push((answer, outcome)),
                 Reply::Flush(answer) => flushes.push(answer),
             }
@@ -82,9 +79,14 @@ impl LedgerThread {
         for (waiting, granted) in waiters.drain(..) {
             waiting.answer(&Ok(granted));
         }
-        for (answer, said) in commands {
+        for (answer, wanted, verdict) in commands {
+            let verdict = verdict.map_err(|rejection| match wanted {
+                Some((slot, places)) => self.confirmed(slot, places, rejection),
+                None => rejection,
+            });
+            let said = verdict.map(|registration| Granted { registration, durable: true });
             // A caller that went away changes nothing.
-            let _ = answer.send(said);
+            let _ = answer.send(said.map_err(Failure::from));
         }
         for (answer, outcome) in operations {
             let _ = answer.send(outcome);

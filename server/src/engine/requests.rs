@@ -95,7 +95,7 @@ impl Requests {
     ) -> Found {
         match self.pending.get_mut(&key) {
             Some(mut pending) => self.join_pending(&mut pending, content, waiting),
-            None => self.done.by_request(key).map_or(Found::Vacant, |done| known(done, content)),
+            None => self.done.by_request(key).map_or(Found::Vacant, |done| known(done, key, content)),
         }
     }
 
@@ -142,7 +142,7 @@ impl Requests {
             Entry::Vacant(vacant) => {
                 // Looked at while nobody else can enter the id: it may have been done in between.
                 if let Some(done) = self.done.by_request(key) {
-                    return known(done, content);
+                    return known(done, key, content);
                 }
                 let (durability, caller) = waiting;
                 let first = Some(self.waiter(caller(), durability));
@@ -188,9 +188,10 @@ impl Requests {
     }
 }
 
-/// What a repeat finds of a request that was granted.
-fn known(registration: Arc<Registration>, content: ContentHash) -> Found {
-    if registration.content == content { Found::Done(registration) } else { Found::Reused }
+/// What a repeat finds of a request that was granted, or that moved a registration: that was another wish.
+fn known(registration: Arc<Registration>, key: RequestKey, content: ContentHash) -> Found {
+    let same = (registration.request, registration.content) == (key, content);
+    if same { Found::Done(registration) } else { Found::Reused }
 }
 
 /// Calls that wait for one outcome.

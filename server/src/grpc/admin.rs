@@ -23,6 +23,7 @@ use super::{
     language::Language,
     office,
     paging::{fingerprint, page, token},
+    reschedule,
     status::{invalid, status},
 };
 use crate::{
@@ -258,6 +259,14 @@ impl AdminService for Api {
         let language = Language::of(request.metadata());
         Ok(Response::new(self.resolve_case(request.into_inner(), language).await?))
     }
+
+    async fn reschedule_specially(
+        &self,
+        request: Request<v1::RescheduleSpeciallyRequest>,
+    ) -> Result<Response<v1::RescheduleSpeciallyResponse>, Status> {
+        let language = Language::of(request.metadata());
+        Ok(Response::new(self.special_reschedule(request.into_inner(), language).await?))
+    }
 }
 
 impl Api {
@@ -407,5 +416,7 @@ fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistra
             .map_or_else(String::new, |paid| paid.reference.as_str().to_owned()),
         payment_time: found.paid_at().map(|(_, at)| timestamp(*at)),
         payment_case_numbers: found.cases().iter().map(|case| case.0).collect(),
+        rescheduled_from: reschedule::left(found, directory),
+        reschedule_time: found.moved().map(|moved| timestamp(moved.at)),
     }
 }

@@ -59,6 +59,7 @@ writes! {
     PauseRequest "Pause"
     ResumeRequest "Resume"
     ResolvePaymentCaseRequest "ResolvePaymentCase"
+    RescheduleSpeciallyRequest "RescheduleSpecially"
 }
 
 /// Who wants something, and why.

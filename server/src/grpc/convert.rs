@@ -21,9 +21,10 @@ use zeroize::Zeroize;
 use super::{
     ask::{self, Ask},
     encode::last_four,
+    reschedule,
     status::invalid,
 };
-use crate::engine::{Durability, Granted, Key, Person, Wish};
+use crate::engine::{Directory, Durability, Granted, Key, Person, Wish};
 
 const UUID_ALLOWED: &str = "a UUID, as 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f, is allowed";
 
@@ -264,14 +265,15 @@ pub(super) fn timestamp(at: UnixMillis) -> prost_types::Timestamp {
 }
 
 /// The API's form of a registration.
-pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registration {
+pub(super) fn registration(granted: &Granted, directory: &Directory) -> v1::Registration {
     let registration: &Registration = &granted.registration;
+    let office = directory.office(registration.slot.office);
     let billing = registration.billing();
     v1::Registration {
         id: Uuid::from_u128(registration.id.0).to_string(),
         code: registration.code.to_string(),
         request_id: Uuid::from_u128(registration.request.id).to_string(),
-        office_id,
+        office_id: office.map_or_else(String::new, |entry| entry.office.id.to_string()),
         service_date: registration.slot.day.to_string(),
         lane: lane_of(registration.slot.lane).into(),
         state: state_of(registration.state).into(),
@@ -298,5 +300,7 @@ pub(super) fn registration(granted: &Granted, office_id: String) -> v1::Registra
             .map_or_else(String::new, |payment| payment.reference.as_str().to_owned()),
         payment_time: registration.paid_at().map(|(_, at)| timestamp(*at)),
         payment_case_numbers: registration.cases().iter().map(|case| case.0).collect(),
+        rescheduled_from: reschedule::left(registration, directory),
+        reschedule_time: registration.moved().map(|moved| timestamp(moved.at)),
     }
 }

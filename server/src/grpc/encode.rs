@@ -10,7 +10,10 @@ use kuota_domain::{
 use prost::encoding::{message, uint32};
 use uuid::Uuid;
 
-use super::convert::{ground_of, lane_of, passport_of, state_of, timestamp};
+use super::{
+    convert::{ground_of, lane_of, passport_of, state_of, timestamp},
+    reschedule,
+};
 use crate::{
     engine::{Directory, Granted},
     wire::{nested, number, present, text},
@@ -62,12 +65,12 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
     instant(12, registration.updated, out);
     text(13, registration.cancel_reason(), out);
     if registration.particulars.is_some() {
-        particulars(registration, out);
+        particulars(registration, directory, out);
     }
 }
 
 /// What few registrations have.
-fn particulars(registration: &Registration, out: &mut Vec<u8>) {
+fn particulars(registration: &Registration, directory: &Directory, out: &mut Vec<u8>) {
     if let Some(fee) = registration.fee() {
         present(14, fee.0, out);
     }
@@ -82,6 +85,10 @@ fn particulars(registration: &Registration, out: &mut Vec<u8>) {
     }
     let cases: Vec<u32> = registration.cases().iter().map(|case| case.0).collect();
     uint32::encode_packed(20, &cases, out);
+    if let (Some(left), Some(moved)) = (reschedule::left(registration, directory), registration.moved()) {
+        message::encode(21, &left, out);
+        instant(22, moved.at, out);
+    }
 }
 
 fn applicant(applicant: &Applicant, out: &mut Vec<u8>) {
@@ -112,7 +119,7 @@ mod tests {
         nik::ApplicantKey,
         passport::{Ground, PassportKind},
         payment::{CaseNumber, Payment, PaymentReference},
-        registration::{Particulars, RegistrationState},
+        registration::{Move, Particulars, RegistrationState},
         slot::{Lane, SlotKey},
     };
 
@@ -143,6 +150,20 @@ mod tests {
             }),
             paid: is_priced.then_some((payment, UnixMillis(1_795_000_002_000))),
             cases: if is_priced { vec![CaseNumber(1), CaseNumber(300)] } else { Vec::new() },
+            moved: is_priced.then_some(Move {
+                request: RequestKey { caller: CallerNumber(0), id: 2 },
+                from: SlotKey {
+                    office: OfficeNumber(0),
+                    day: ServiceDay::parse("2026-12-01").unwrap(),
+                    lane: Lane::OneDay,
+                },
+                to: SlotKey {
+                    office: OfficeNumber(0),
+                    day: ServiceDay::parse("2026-11-30").unwrap(),
+                    lane: Lane::OneDay,
+                },
+                at: UnixMillis(1_795_000_003_000),
+            }),
         };
 
         let registration = Registration {
@@ -176,7 +197,7 @@ mod tests {
         ] {
             let mut out = Vec::new();
             registration(&granted, &directory, &mut out);
-            assert_eq!(out, convert::registration(&granted, String::new()).encode_to_vec());
+            assert_eq!(out, convert::registration(&granted, &directory).encode_to_vec());
         }
     }
 }

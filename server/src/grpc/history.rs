@@ -36,6 +36,7 @@ fn request_id(change: &Change) -> Option<String> {
     match change {
         Change::Granted(registration) => Some(uuid(registration.request.id)),
         Change::CommandCarriedOut(mark) => Some(uuid(mark.request.id)),
+        Change::Rescheduled(step) => step.request.map(|request| uuid(request.id)),
         _ => None,
     }
 }
@@ -61,6 +62,7 @@ const fn kind(change: &Change) -> EventKind {
         Change::Granted(_) => EventKind::Granted,
         Change::Cancelled { .. } => EventKind::Cancelled,
         Change::HoldExpired { .. } => EventKind::HoldExpired,
+        Change::Rescheduled(_) => EventKind::Rescheduled,
         Change::PaymentReceived(_) => EventKind::PaymentReceived,
         Change::CaseResolved(_) => EventKind::PaymentCaseResolved,
         Change::DayClosed { .. } => EventKind::DayClosed,
@@ -127,6 +129,13 @@ fn describe(directory: &Directory, change: &Change) -> String {
         Change::HoldExpired { slot, .. } => {
             format!("Not paid for in time; the places at {} are free again.", at(*slot))
         }
+        Change::Rescheduled(step) => format!(
+            "Rescheduled from {} to {}, queue number {}{}.",
+            at(step.from),
+            at(step.to),
+            step.queue_number,
+            if step.request.is_some() { "" } else { "; it does not count" }
+        ),
         Change::PaymentReceived(receipt) => paid(receipt, &at(receipt.slot)),
         Change::CaseResolved(resolved) => match resolved.resolution {
             Resolution::Refund => format!("Payment case {}: the money goes back.", resolved.case.0),

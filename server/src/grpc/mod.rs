@@ -22,6 +22,7 @@ mod paging;
 mod payments;
 mod quick;
 mod registration;
+mod reschedule;
 mod status;
 mod waiting;
 mod words;

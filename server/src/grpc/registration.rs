@@ -2,6 +2,7 @@
 
 use kuota_api::v1::{
     self, cancel_response, register_response, registration_service_server::RegistrationService,
+    reschedule_response,
 };
 use kuota_domain::{
     ids::{CallerNumber, RequestKey},
@@ -17,7 +18,7 @@ use super::{
     convert::{self, timestamp},
     encode::PREFIX_BYTES,
     language::Language,
-    payments,
+    payments, reschedule,
     status::{refusal, status},
 };
 use crate::engine::{Answer, Failure, Granted, Origin};
@@ -62,8 +63,7 @@ impl Api {
     }
 
     pub(super) fn registration(&self, granted: &Granted) -> v1::Registration {
-        let office = self.engine.office_id(granted.registration.slot.office);
-        convert::registration(granted, office)
+        convert::registration(granted, &self.engine.directory())
     }
 
     pub(super) fn server_time(&self) -> Option<prost_types::Timestamp> {
@@ -138,6 +138,21 @@ impl RegistrationService for Api {
         let language = Language::of(request.metadata());
         let notice = payments::notice(request.into_inner(), ANONYMOUS)?;
         Ok(Response::new(self.paid(self.engine.pay(notice).await, language)?))
+    }
+
+    async fn reschedule(
+        &self,
+        request: Request<v1::RescheduleRequest>,
+    ) -> Result<Response<v1::RescheduleResponse>, Status> {
+        let language = Language::of(request.metadata());
+        let (id, key, to) = reschedule::wish(request.get_ref(), ANONYMOUS)?;
+        let answer = self.engine.reschedule(id, key, &to).await;
+        let outcome = match self.outcome(answer, Some(key), language, self.engine.now())? {
+            Outcome::Registration(registration) => reschedule_response::Outcome::Registration(registration),
+            Outcome::Refusal(refusal) => reschedule_response::Outcome::Refusal(refusal),
+        };
+        let server_time = self.server_time();
+        Ok(Response::new(v1::RescheduleResponse { outcome: Some(outcome), server_time }))
     }
 }
 

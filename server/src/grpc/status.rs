@@ -155,6 +155,7 @@ fn objected(objection: &Objection) -> Anatomy {
         Objection::NoSuchCase(_) => (Code::NotFound, "PAYMENT_CASE_NOT_FOUND"),
         Objection::CaseResolved(_) => (Code::FailedPrecondition, "PAYMENT_CASE_RESOLVED"),
         Objection::CaseNeedsRefund(_) => (Code::FailedPrecondition, "PAYMENT_CASE_NEEDS_REFUND"),
+        Objection::NoSuchRegistration => (Code::NotFound, "REGISTRATION_NOT_FOUND"),
         Objection::Refused(refusal) => (Code::FailedPrecondition, Refusal::REASONS[refusal.index()]),
         Objection::Contradiction(_) => (Code::Internal, "INTERNAL"),
     };
@@ -172,6 +173,7 @@ fn objected(objection: &Objection) -> Anatomy {
             HashMap::from([("number".to_owned(), case.0.to_string())])
         }
         Objection::RequestReused
+        | Objection::NoSuchRegistration
         | Objection::Refused(_)
         | Objection::OpeningInThePast { .. }
         | Objection::TooManyPauses
@@ -212,13 +214,21 @@ pub(super) fn refusal(
         }
         Refusal::NoPaymentDue { state } => say("state", state.name().to_owned()),
         Refusal::HoldExpired { at } => say("expired_at_ms", at.0.to_string()),
+        Refusal::AlreadyRescheduled { at } => say("rescheduled_at_ms", at.0.to_string()),
+        Refusal::TooLateToReschedule { at } => say("until_ms", at.0.to_string()),
+        Refusal::NotReschedulable { state } => say("state", state.name().to_owned()),
+        Refusal::TermsDiffer { term } => say("term", term.name().to_owned()),
         Refusal::PastCutOff { at } => say("cut_off_at_ms", at.0.to_string()),
         Refusal::AlreadyRegistered { applicant } => say("applicant", applicant.to_string()),
         Refusal::NotAServiceDay { holiday: Some(name) } => say("holiday", name.to_string()),
         Refusal::BeyondHorizon { horizon } => say("horizon", horizon.to_string()),
         Refusal::LaneNotOffered { offered } => say("offered", words::lanes(offered)),
         Refusal::NotOpenYet { open_at } => answer.open_time = Some(timestamp(*open_at)),
-        Refusal::SoldOut | Refusal::Paused | Refusal::Busy | Refusal::NotAServiceDay { holiday: None } => {}
+        Refusal::SoldOut
+        | Refusal::Paused
+        | Refusal::Busy
+        | Refusal::SameSlot
+        | Refusal::NotAServiceDay { holiday: None } => {}
     }
     answer
 }
@@ -248,5 +258,10 @@ const fn reason(refusal: &Refusal) -> v1::RefusalReason {
         Refusal::WrongAmount { .. } => v1::RefusalReason::WrongAmount,
         Refusal::NoPaymentDue { .. } => v1::RefusalReason::NoPaymentDue,
         Refusal::HoldExpired { .. } => v1::RefusalReason::HoldExpired,
+        Refusal::AlreadyRescheduled { .. } => v1::RefusalReason::AlreadyRescheduled,
+        Refusal::TooLateToReschedule { .. } => v1::RefusalReason::TooLateToReschedule,
+        Refusal::NotReschedulable { .. } => v1::RefusalReason::NotReschedulable,
+        Refusal::SameSlot => v1::RefusalReason::SameSlot,
+        Refusal::TermsDiffer { .. } => v1::RefusalReason::TermsDiffer,
     }
 }

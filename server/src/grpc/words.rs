@@ -1,6 +1,10 @@
 //! What people are told, in their language. Nothing here is part of the contract.
 
-use kuota_domain::{ledger::Objection, refusal::Refusal, slot::Lane};
+use kuota_domain::{
+    ledger::Objection,
+    refusal::{Refusal, Term},
+    slot::Lane,
+};
 
 use super::language::Language;
 use crate::engine::Failure;
@@ -40,6 +44,22 @@ fn in_english(refusal: &Refusal) -> String {
         Refusal::WrongAmount { due, paid } => format!("The fee is {due}; {paid} were paid."),
         Refusal::NoPaymentDue { .. } => "Nothing is to be paid for this registration.".into(),
         Refusal::HoldExpired { .. } => "It was not paid for in time and holds no place any more.".into(),
+        Refusal::AlreadyRescheduled { .. } => {
+            "It has been rescheduled before, and that goes only once.".into()
+        }
+        Refusal::TooLateToReschedule { .. } => {
+            "It is too late: a place may be given up for another until the day before, and by the office until its \
+             day is over.".into()
+        }
+        Refusal::NotReschedulable { .. } => "It has no place that could be given up for another.".into(),
+        Refusal::SameSlot => "It is on this day already, at this office and in this lane.".into(),
+        Refusal::TermsDiffer { term } => match term {
+            Term::Fee => "The other lane costs something else; cancel, and register there.".into(),
+            Term::Ground => "Only one of the two lanes asks for a ground; cancel, and register there.".into(),
+            Term::Payment => {
+                "Places there are paid for before they are confirmed; cancel, and register there.".into()
+            }
+        },
     }
 }
 
@@ -74,6 +94,22 @@ fn in_indonesian(refusal: &Refusal) -> String {
         }
         Refusal::NoPaymentDue { .. } => "Tidak ada yang harus dibayar untuk pendaftaran ini.".into(),
         Refusal::HoldExpired { .. } => "Tidak dibayar pada waktunya; tempatnya sudah dilepas.".into(),
+        Refusal::AlreadyRescheduled { .. } => {
+            "Jadwal sudah pernah diubah, dan hanya dapat diubah satu kali.".into()
+        }
+        Refusal::TooLateToReschedule { .. } => {
+            "Sudah terlambat: jadwal hanya dapat diubah sampai sehari sebelumnya, atau oleh kantor sampai harinya \
+             berakhir.".into()
+        }
+        Refusal::NotReschedulable { .. } => "Pendaftaran ini tidak memiliki tempat yang dapat diubah.".into(),
+        Refusal::SameSlot => "Pendaftaran ini sudah berada pada hari, kantor, dan jalur tersebut.".into(),
+        Refusal::TermsDiffer { term } => match term {
+            Term::Fee => "Biaya jalur tersebut berbeda; batalkan, lalu daftar di sana.".into(),
+            Term::Ground => "Hanya satu dari kedua jalur memerlukan alasan; batalkan, lalu daftar di sana.".into(),
+            Term::Payment => {
+                "Tempat di sana harus dibayar sebelum dipastikan; batalkan, lalu daftar di sana.".into()
+            }
+        },
     }
 }
 
@@ -133,6 +169,7 @@ fn objection_in_indonesian(objection: &Objection) -> String {
         Objection::CaseNeedsRefund(case) => {
             format!("Kasus pembayaran {} hanya dapat diselesaikan dengan pengembalian uang.", case.0)
         }
+        Objection::NoSuchRegistration => "Pendaftaran tidak ditemukan.".into(),
         Objection::Refused(refusal) => in_indonesian(refusal),
         Objection::Contradiction(_) => "Terjadi kesalahan di dalam server.".into(),
     }
@@ -167,6 +204,7 @@ pub(super) fn objection(objection: &Objection) -> String {
             "the registration of payment case {} has a place, or left memory; only a refund ends it",
             case.0
         ),
+        Objection::NoSuchRegistration => "there is no such registration".into(),
         Objection::Refused(refusal) => in_english(refusal),
         Objection::Contradiction(_) => "the change contradicts the log".into(),
     }

@@ -3,6 +3,7 @@
 use kuota_domain::{
     event::Change,
     payment::{PaymentEffect, Resolution},
+    rescheduling::Wisher,
 };
 
 /// What happened to a registration.
@@ -18,6 +19,8 @@ pub enum Happening {
     Paid(Paid),
     /// An operator gave it another place.
     Placed,
+    /// It gave its place up for another, at this one's wish.
+    Rescheduled(Wisher),
 }
 
 /// What a payment came to.
@@ -53,6 +56,10 @@ impl Happening {
                 Resolution::Place { .. } => Some(Self::Placed),
                 Resolution::Refund => None,
             },
+            Change::Rescheduled(step) => Some(Self::Rescheduled(match step.request {
+                Some(_) => Wisher::Caller,
+                None => Wisher::Operator,
+            })),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use kuota_domain::{refusal::Refusal, slot::Lane};
+use kuota_domain::{refusal::Refusal, rescheduling::Wisher, slot::Lane};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -20,6 +20,7 @@ use crate::limits::CALL_SHEETS;
 
 const GRANTS: &str = "kuota_grants_total";
 const CANCELLATIONS: &str = "kuota_cancellations_total";
+const RESCHEDULES: &str = "kuota_reschedules_total";
 const HOLDS_EXPIRED: &str = "kuota_holds_expired_total";
 const PAYMENTS: &str = "kuota_payments_total";
 const HELD: &str = "kuota_held_registrations";
@@ -48,7 +49,8 @@ const CLOCK_DRIFT: &str = "kuota_clock_drift_seconds";
 const NEXT_OPENING: &str = "kuota_next_opening_seconds";
 const BUILD: &str = "kuota_build_info";
 
-const DESCRIPTIONS: [(&str, Unit, &str); 29] = [
+const DESCRIPTIONS: [(&str, Unit, &str); 30] = [
+    (RESCHEDULES, Unit::Count, "Registrations that went to another place, by whose wish it was"),
     (HOLDS_EXPIRED, Unit::Count, "Holds that expired unpaid, by lane"),
     (PAYMENTS, Unit::Count, "Payments accepted, by what they came to"),
     (HELD, Unit::Count, "Registrations that wait to be paid for"),
@@ -103,6 +105,7 @@ struct Stored {
     grants: [Counter; Lane::ALL.len()],
     cancellations: [Counter; Lane::ALL.len()],
     holds_expired: [Counter; Lane::ALL.len()],
+    reschedules: [Counter; Wisher::ALL.len()],
     payments: [Counter; Paid::NAMES.len()],
     refusals: [Counter; Refusal::REASONS.len()],
     shed: [Counter; Shed::ALL.len()],
@@ -206,6 +209,7 @@ impl Metrics {
             grants: Lane::ALL.map(|lane| counter!(GRANTS, "lane" => lane.name())),
             cancellations: Lane::ALL.map(|lane| counter!(CANCELLATIONS, "lane" => lane.name())),
             holds_expired: Lane::ALL.map(|lane| counter!(HOLDS_EXPIRED, "lane" => lane.name())),
+            reschedules: Wisher::ALL.map(|by| counter!(RESCHEDULES, "by" => by.name())),
             payments: Paid::NAMES.map(|outcome| counter!(PAYMENTS, "outcome" => outcome)),
             refusals: Refusal::REASONS.map(|reason| counter!(REFUSALS, "reason" => reason)),
             shed: Shed::ALL.map(|why| counter!(SHED, "why" => why.name())),
@@ -234,6 +238,7 @@ impl Metrics {
             Happening::Granted => self.stored.grants[lane.index()].increment(1),
             Happening::Cancelled => self.stored.cancellations[lane.index()].increment(1),
             Happening::Expired => self.stored.holds_expired[lane.index()].increment(1),
+            Happening::Rescheduled(by) => self.stored.reschedules[by as usize].increment(1),
             Happening::Paid(paid) => self.stored.payments[paid as usize].increment(1),
             // The operator's write tells.
             Happening::Placed => {}

@@ -8,6 +8,7 @@ pub(super) fn needs_format_2(body: &Body) -> bool {
         Body::FormatRaised(_)
         | Body::FeesDefined(_)
         | Body::HoldExpired(_)
+        | Body::Rescheduled(_)
         | Body::PaymentReceived(_)
         | Body::PaymentCaseResolved(_) => true,
         Body::Cancelled(cancelled) => cancelled.payment_case > 0,

@@ -1,8 +1,10 @@
 //! The oracle: reads a log and checks every invariant a log can show, with rules of its own. It shares the bytes'
 //! format with the server and nothing of how the server decides: an oracle that copies the bug is none.
 
+mod days;
 mod format;
 mod payments;
+mod reschedule;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -106,6 +108,8 @@ struct Grant {
     fee: Option<u64>,
     /// How it was held, if it was.
     hold: Option<stored::Hold>,
+    /// The request that moved it, if one did.
+    moved: Option<(u32, Vec<u8>)>,
 }
 
 /// Where a registration stands.
@@ -264,39 +268,11 @@ impl Oracle {
             Body::Granted(granted) => return self.granted(seq, at_ms, event.caller, granted),
             Body::Cancelled(cancelled) => return self.cancelled(at_ms, &cancelled),
             Body::HoldExpired(expired) => return self.hold_expired(at_ms, &expired),
+            Body::Rescheduled(step) => return self.rescheduled(at_ms, event.caller, step),
             Body::PaymentReceived(received) => return self.payment_received(at_ms, received),
             Body::PaymentCaseResolved(resolved) => return self.case_resolved(at_ms, &resolved),
-            Body::DayClosed(closed) => {
-                let day = (closed.office, closed.day);
-                if self.ends.get(&day).is_none_or(|(_, end)| at_ms < *end) {
-                    return Some("a service day ends too early");
-                }
-                if self.closed.insert(day, closed.forget_at_ms).is_some() {
-                    return Some("a service day ends twice");
-                }
-                for id in self.days.get(&day).into_iter().flatten() {
-                    let applicants = self.grants.get(id).map(|grant| &grant.applicants);
-                    for applicant in applicants.into_iter().flatten() {
-                        if self.live.get(applicant) == Some(id) {
-                            self.live.remove(applicant);
-                        }
-                    }
-                }
-            }
-            Body::DayForgotten(forgotten) => {
-                let day = (forgotten.office, forgotten.day);
-                if self.closed.get(&day).is_none_or(|forget_at_ms| at_ms < *forget_at_ms) {
-                    return Some("a service day is forgotten too early");
-                }
-                for id in self.days.remove(&day).unwrap_or_default() {
-                    self.forget_money(&id);
-                    if let Some(grant) = self.grants.remove(&id) {
-                        self.requests.remove(&grant.request);
-                        self.codes.remove(&grant.code);
-                        grant.hold.map(|hold| self.billings.remove(&hold.billing_reference));
-                    }
-                }
-            }
+            Body::DayClosed(closed) => return self.day_closed(at_ms, closed),
+            Body::DayForgotten(forgotten) => return self.day_forgotten(at_ms, forgotten),
         }
         None
     }
@@ -407,7 +383,8 @@ impl Oracle {
         };
         self.days.entry(day).or_default().push(id.clone());
         let standing = if billing.is_some() { Standing::Held } else { Standing::Confirmed };
-        let grant = Grant { slot, request, applicants, code: granted.code, standing, fee, hold: billing };
+        let (code, hold) = (granted.code, billing);
+        let grant = Grant { slot, request, applicants, code, standing, fee, hold, moved: None };
         self.grants.insert(id, grant);
         complaint
     }
@@ -434,14 +411,6 @@ impl Oracle {
                 && day.is_none_or(|day| day == slot.1)
                 && lane.is_none_or(|lane| lane == slot.2)
         })
-    }
-
-    /// A registration goes from one day's list to another's.
-    fn move_day(&mut self, id: &[u8], from: DayKey, to: DayKey) {
-        if let Some(ids) = self.days.get_mut(&from) {
-            ids.retain(|other| other != id);
-        }
-        self.days.entry(to).or_default().push(id.to_vec());
     }
 
     /// A registration's applicants are free, and so are its places.

@@ -153,6 +153,16 @@ impl Oracle {
                 );
             }
         }
+        self.take_places(at_ms, party, slot)
+    }
+
+    /// Places are taken by a registration that is there already, by the rules of a grant.
+    pub(super) fn take_places(
+        &mut self,
+        at_ms: i64,
+        party: u64,
+        slot: super::SlotKey,
+    ) -> Option<&'static str> {
         let Some(places) = self.slots.get_mut(&slot) else {
             return Some("a place is taken where there are none");
         };
@@ -161,13 +171,12 @@ impl Oracle {
         let is_cut_off = places.cut_off_ms.is_some_and(|cut_off_ms| at_ms >= cut_off_ms);
         let is_closed = self.ends.get(&(slot.0, slot.1)).is_none_or(|(close_ms, _)| at_ms >= *close_ms);
         if over {
-            self.fault(super::Kind::Oversold, "oversold by a place that is taken again");
+            self.fault(super::Kind::Oversold, "oversold by a place that is taken once more");
         }
         if early {
-            self.fault(super::Kind::Early, "a place is taken again before its opening");
+            self.fault(super::Kind::Early, "a place is taken once more before its opening");
         }
-        (is_cut_off || is_closed || self.is_held(slot))
-            .then_some("a place is taken again where no grant may be")
+        (is_cut_off || is_closed || self.is_held(slot)).then_some("a place is taken where no grant may be")
     }
 
     /// A registration leaves memory: its payments do too, unless a case of theirs is open.

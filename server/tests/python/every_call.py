@@ -17,12 +17,14 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 OFFICE = "kanim-pontianak"
 SERVICES = {
-    "RegistrationService": ["Register", "RegisterBatch", "GetRegistration", "Cancel", "ConfirmPayment"],
+    "RegistrationService": ["Register", "RegisterBatch", "GetRegistration", "Cancel", "ConfirmPayment",
+                            "Reschedule"],
     "OfficeService": ["ListOffices"],
     "AvailabilityService": ["ListAvailability", "WatchAvailability"],
     "AdminService": [
         "ApplyCatalog", "GetCatalog", "ScheduleOpening", "SetQuota", "ClearOverride",
         "Pause", "Resume", "ListEvents", "Export", "ListPaymentCases", "ResolvePaymentCase",
+        "RescheduleSpecially",
     ],
 }
 
@@ -166,6 +168,17 @@ def every_call(api, first_person):
     assert "payment_cases" not in api.call("AdminService", "ListPaymentCases")
     failure(grpc.StatusCode.NOT_FOUND, api.call, "AdminService", "ResolvePaymentCase",
             command=command(), number=1, refund={})
+
+    later = next(slot["service_date"] for slot in slots if slot["service_date"] > day)
+    moved = {"request_id": str(uuid.uuid4()), "id": items[0]["registration"]["id"], "service_date": later}
+    there = api.call("RegistrationService", "Reschedule", **moved)["registration"]
+    assert (there["service_date"], there["rescheduled_from"]["service_date"]) == (later, day)
+    assert api.call("RegistrationService", "Reschedule", **moved)["registration"] == there
+    again = {**moved, "request_id": str(uuid.uuid4()), "service_date": day}
+    refusal = api.call("RegistrationService", "Reschedule", **again)["refusal"]
+    assert refusal["reason"] == "REFUSAL_REASON_ALREADY_RESCHEDULED" and refusal["metadata"]["rescheduled_at_ms"]
+    back = api.call("AdminService", "RescheduleSpecially", command=command(), id=there["id"], service_date=day)
+    assert back["registration"]["service_date"] == day and len(back["slots"]) == 2
 
     story = api.call("AdminService", "ListEvents", registration_id=found["id"])["events"]
     assert [event["kind"] for event in story] == ["EVENT_KIND_GRANTED", "EVENT_KIND_CANCELLED"]

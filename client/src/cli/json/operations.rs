@@ -2,11 +2,12 @@
 
 use kuota_client::{
     ApplyCatalogResponse, CatalogChange, CatalogChangeKind, Event, EventKind, ExportedRegistration,
-    GetCatalogResponse, Lane, Override, PauseState, Receipt, RegistrationState, Scope, SlotChange,
+    GetCatalogResponse, Lane, Override, PauseState, Receipt, RegistrationState, RescheduleSpeciallyResponse,
+    Scope, SlotChange,
 };
 use serde_json::{Value, json};
 
-use super::{ground_name, lane_name, passport_name, pretty, time};
+use super::{ground_name, lane_name, left_value, passport_name, pretty, registration_value, time};
 
 pub(in super::super) fn catalog(answer: &GetCatalogResponse) -> String {
     pretty(&json!({
@@ -37,6 +38,14 @@ pub(in super::super) fn slots(receipt: Option<&Receipt>, slots: &[SlotChange]) -
     pretty(&json!({
         "receipt": receipt.map(receipt_value),
         "slots": slots.iter().map(slot_value).collect::<Vec<_>>(),
+    }))
+}
+
+pub(in super::super) fn rescheduled(answer: &RescheduleSpeciallyResponse) -> String {
+    pretty(&json!({
+        "receipt": answer.receipt.as_ref().map(receipt_value),
+        "registration": answer.registration.as_ref().map(registration_value),
+        "slots": answer.slots.iter().map(slot_value).collect::<Vec<_>>(),
     }))
 }
 
@@ -77,6 +86,8 @@ pub(in super::super) fn exported(registration: &ExportedRegistration) -> String 
         "payment_reference": registration.payment_reference,
         "payment_time": registration.payment_time.as_ref().map(time),
         "payment_case_numbers": registration.payment_case_numbers,
+        "rescheduled_from": registration.rescheduled_from.as_ref().map(left_value),
+        "reschedule_time": registration.reschedule_time.as_ref().map(time),
         "passport_kinds": registration.passport_kinds().map(passport_name).collect::<Vec<_>>(),
     })
     .to_string()

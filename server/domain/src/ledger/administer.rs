@@ -9,7 +9,7 @@ use crate::{
     catalog::Catalog,
     event::{Actor, Change, CommandMark, Event, Override},
     gate::Figures,
-    ids::{ContentHash, OfficeId, RequestKey},
+    ids::{ContentHash, OfficeId, RegistrationId, RequestKey},
     limits::{COMMAND_EVENTS_MAX, COMMANDS_KEPT_DAYS, COMMANDS_KEPT_MAX, OVERRIDES_MAX, PAUSES_MAX},
     payment::CaseNumber,
     refusal::Refusal,
@@ -73,6 +73,13 @@ pub enum Directive {
         /// What.
         remedy: Remedy,
     },
+    /// A registration goes to another slot, and it does not count.
+    Reschedule {
+        /// Which.
+        registration: RegistrationId,
+        /// Where to.
+        slot: SlotKey,
+    },
 }
 
 /// Why an operator's wish is not carried out.
@@ -112,6 +119,8 @@ pub enum Objection {
     CaseResolved(CaseNumber),
     /// Its registration has a place, or left memory: the money can only go back.
     CaseNeedsRefund(CaseNumber),
+    /// There is no such registration.
+    NoSuchRegistration,
     /// The place that was meant cannot be had.
     Refused(Refusal),
     /// It would contradict the log: a fault of this program.
@@ -192,7 +201,7 @@ impl Ledger {
         // What was due before is done by now: what comes is this operator's doing, and stands at their account.
         loop {
             for change in changes {
-                if let Some(slot) = change.slot() {
+                for slot in change.slots() {
                     before.entry(slot).or_insert_with(|| self.figures(slot));
                 }
                 let event = event(change);
@@ -266,6 +275,9 @@ impl Ledger {
                 has_room.then(|| vec![Change::Paused(*scope)]).ok_or(Objection::TooManyPauses)
             }
             Directive::ResolveCase { case, remedy } => Ok(vec![self.decide_remedy(*case, *remedy, now)?]),
+            Directive::Reschedule { registration, slot } => {
+                Ok(vec![self.decide_special_reschedule((*registration, *slot), now)?])
+            }
             Directive::Resume(scope) => {
                 let is_paused = self.pauses.contains_key(scope);
                 Ok(is_paused.then_some(Change::Resumed(*scope)).into_iter().collect())

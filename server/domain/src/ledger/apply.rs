@@ -130,6 +130,7 @@ impl Ledger {
             Change::Granted(registration) => self.grant(registration, event.at)?,
             Change::Cancelled { id, slot, case } => self.cancel((*id, *slot), *case, event)?,
             Change::HoldExpired { id, slot } => self.expire_hold((*id, *slot), event.at)?,
+            Change::Rescheduled(step) => self.reschedule(step, event.at)?,
             Change::PaymentReceived(receipt) => self.receive_payment(receipt, event)?,
             Change::CaseResolved(resolved) => self.resolve_case(resolved, event)?,
             Change::DayClosed { office, day, forget_at } => self.close_day(*office, *day, *forget_at)?,
@@ -159,7 +160,7 @@ impl Ledger {
         self.journal.note(Undo::Day(office, day, before));
     }
 
-    fn set_timer(&mut self, at: UnixMillis, timer: Timer) {
+    pub(super) fn set_timer(&mut self, at: UnixMillis, timer: Timer) {
         if self.timers.insert((at, timer)) {
             self.journal.note(Undo::TimerSet(at, timer));
         }
@@ -365,10 +366,15 @@ impl Ledger {
     /// A registration's places, and its life if it has one, end.
     pub(super) fn give_back(&mut self, row: RowNumber, before: &Registration) -> Result<(), Misfit> {
         self.end_life(row);
-        let places = self.places_mut(before.slot).ok_or(Misfit::Day(before.slot.day))?;
-        let taken_before = places.taken;
-        places.taken = taken_before.checked_sub(before.places()).ok_or(Misfit::Places)?;
-        self.journal.note(Undo::Taken(before.slot, taken_before));
+        self.count(before.slot, |taken| taken.checked_sub(before.places()))
+    }
+
+    /// More places of a slot are taken, or fewer.
+    pub(super) fn count(&mut self, slot: SlotKey, count: impl Fn(u32) -> Option<u32>) -> Result<(), Misfit> {
+        let places = self.places_mut(slot).ok_or(Misfit::Day(slot.day))?;
+        let before = places.taken;
+        places.taken = count(before).ok_or(Misfit::Places)?;
+        self.journal.note(Undo::Taken(slot, before));
         Ok(())
     }
 
@@ -392,11 +398,7 @@ impl Ledger {
             return Err(Misfit::Applicant);
         }
         self.journal.note(Undo::LifeBegan(row));
-        let places = self.places_mut(slot).ok_or(Misfit::Day(slot.day))?;
-        let taken_before = places.taken;
-        places.taken += registration.places();
-        self.journal.note(Undo::Taken(slot, taken_before));
-        Ok(())
+        self.count(slot, |taken| taken.checked_add(registration.places()))
     }
 
     /// A registration leaves its place in the queue for the last one of a day.

@@ -12,6 +12,7 @@ use crate::{
     payment::PaymentNotice,
     refusal::Refusal,
     registration::{Ask, Billing, Particulars, Registration, RegistrationState},
+    rescheduling::Rescheduling,
     time::UnixMillis,
 };
 
@@ -24,6 +25,8 @@ pub enum Command {
     Cancel(Cancellation),
     /// Word of a payment.
     Pay(PaymentNotice),
+    /// Another place for a registration.
+    Reschedule(Rescheduling),
 }
 
 /// A wish to give places back.
@@ -82,13 +85,14 @@ impl Ledger {
             Command::Register(ask) => self.decide_register(ask, now),
             Command::Cancel(cancellation) => self.decide_cancel(cancellation, now),
             Command::Pay(notice) => self.decide_payment(notice, now),
+            Command::Reschedule(wish) => self.decide_reschedule(wish, now),
         }
     }
 
     fn decide_register(&self, ask: &Ask, now: UnixMillis) -> Result<Decision, Rejection> {
         // INV-3: one outcome a request id, whatever became of it and of the slot.
         if let Some(first) = self.roll.by_request(ask.request) {
-            let same = first.content == ask.content;
+            let same = first.request == ask.request && first.content == ask.content;
             return if same { Ok(Decision::Repeat(first.clone())) } else { Err(Rejection::RequestReused) };
         }
         let Some(figures) = self.figures(ask.slot) else {

@@ -324,6 +324,14 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
         sink.number(payment.amount.0);
         sink.number(at.0);
     }
+    if let Some(moved) = registration.moved() {
+        sink.bytes(b"moved");
+        sink.number(moved.request.caller.0);
+        sink.bytes(&moved.request.id.to_be_bytes());
+        slot_into(moved.from, sink);
+        slot_into(moved.to, sink);
+        sink.number(moved.at.0);
+    }
     for case in registration.cases() {
         sink.rare("case", Some(case.0));
     }

@@ -75,10 +75,10 @@ impl Finder {
         self.find(&self.0.indices.codes, &code, |found| found.code == code)
     }
 
-    /// By the request that led to it.
+    /// By the request that led to it, or that moved it.
     #[must_use]
     pub fn by_request(&self, request: RequestKey) -> Option<Arc<Registration>> {
-        self.find(&self.0.indices.requests, &request, |found| found.request == request)
+        self.find(&self.0.indices.requests, &request, |found| found.answers(request))
     }
 
     /// The live registration of an applicant. One that was shown without a place may be about to get one again: that is

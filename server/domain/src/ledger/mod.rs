@@ -13,6 +13,7 @@ mod finder;
 mod index;
 mod journal;
 mod payments;
+mod reschedule;
 mod roll;
 mod schedule;
 

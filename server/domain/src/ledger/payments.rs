@@ -96,6 +96,20 @@ impl Ledger {
 
     /// Why a registration that holds no place cannot have one in a slot: the rules of an ask.
     fn why_no_place(&self, registration: &Registration, slot: SlotKey, now: UnixMillis) -> Option<Refusal> {
+        let live = |applicant: &crate::registration::Applicant| self.is_live(applicant.key);
+        self.why_not_there(registration, slot, now).or_else(|| {
+            let applicant = registration.applicants.iter().position(live)?;
+            Some(Refusal::AlreadyRegistered { applicant })
+        })
+    }
+
+    /// Why a slot has no places for a registration, whoever it is for.
+    pub(super) fn why_not_there(
+        &self,
+        registration: &Registration,
+        slot: SlotKey,
+        now: UnixMillis,
+    ) -> Option<Refusal> {
         let Some(figures) = self.figures(slot) else {
             let office = self.offices.get(slot.office.index()).map(|state| &state.office);
             let why = |office: &Arc<crate::catalog::Office>| {
@@ -103,11 +117,7 @@ impl Ledger {
             };
             return Some(office.map_or(Refusal::SoldOut, why));
         };
-        let live = |applicant: &crate::registration::Applicant| self.is_live(applicant.key);
-        figures.refuse(registration.places(), now).or_else(|| {
-            let applicant = registration.applicants.iter().position(live)?;
-            Some(Refusal::AlreadyRegistered { applicant })
-        })
+        figures.refuse(registration.places(), now)
     }
 
     pub(super) fn decide_remedy(

@@ -38,10 +38,10 @@ impl Roll {
         self.at(self.row_of(id)?)
     }
 
-    /// By the request that led to it.
+    /// By the request that led to it, or that moved it.
     pub(super) fn by_request(&self, request: RequestKey) -> Option<&Arc<Registration>> {
         let hash = self.indices().hash(&request);
-        self.indices().requests.find(hash, |row| self.at(row).filter(|found| found.request == request))
+        self.indices().requests.find(hash, |row| self.at(row).filter(|found| found.answers(request)))
     }
 
     /// Whether one has this code.
@@ -87,11 +87,10 @@ impl Roll {
         let indices = self.indices();
         let is = |row, is_it: &dyn Fn(&Registration) -> bool| self.at(row).is_some_and(|found| is_it(found));
         let is_new = indices.ids.insert(indices.hash(&id), row, |row| is(row, &|found| found.id == id))
-            && indices
-                .requests
-                .insert(indices.hash(&request), row, |row| is(row, &|found| found.request == request))
+            && self.add_request(request, row)
             && indices.codes.insert(indices.hash(&code), row, |row| is(row, &|found| found.code == code));
         let is_new = is_new
+            && registration.moved().is_none_or(|moved| self.add_request(moved.request, row))
             && registration.billing().is_none_or(|Billing { reference, .. }| {
                 let has = |row| is(row, &|found| found.billing().is_some_and(|b| b.reference == reference));
                 indices.billings.insert(indices.hash(&reference), row, has)
@@ -107,7 +106,20 @@ impl Roll {
     /// Puts another version of a registration in its row; gives the one before back.
     pub(super) fn replace(&mut self, registration: Arc<Registration>) -> Option<Arc<Registration>> {
         let row = self.row_of(registration.id)?;
-        self.rows[row as usize].replace(registration)
+        let moved = registration.moved().map(|moved| moved.request);
+        let before = self.rows[row as usize].replace(registration)?;
+        let moved_before = before.moved().map(|moved| moved.request);
+        if moved != moved_before {
+            moved_before.map(|request| self.indices().requests.remove(self.indices().hash(&request), row));
+            moved.map(|request| self.add_request(request, row));
+        }
+        Some(before)
+    }
+
+    /// A request leads to a row from now on; false when it leads to another.
+    fn add_request(&self, request: RequestKey, row: RowNumber) -> bool {
+        let is_taken = |row| self.at(row).is_some_and(|found| found.answers(request));
+        self.indices().requests.insert(self.indices().hash(&request), row, is_taken)
     }
 
     /// Puts one that was removed last back in its row.
@@ -122,6 +134,7 @@ impl Roll {
         let indices = self.indices();
         indices.ids.remove(indices.hash(&registration.id), row);
         indices.requests.remove(indices.hash(&registration.request), row);
+        registration.moved().map(|moved| indices.requests.remove(indices.hash(&moved.request), row));
         indices.codes.remove(indices.hash(&registration.code), row);
         if let Some(billing) = registration.billing() {
             indices.billings.remove(indices.hash(&billing.reference), row);

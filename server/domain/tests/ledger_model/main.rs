@@ -2,7 +2,9 @@
 //! `PROPTEST_CASES=100000` makes the long run.
 #![cfg(not(loom))]
 
+mod operators;
 mod payments;
+mod rescheduling;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -13,7 +15,7 @@ use kuota_domain::{
     catalog::{Catalog, LaneOffer},
     event::Event,
     ids::{OfficeNumber, RegistrationId},
-    ledger::{Cancellation, Command, Decision, Directive, Ledger, Objection, Rejection, Remedy},
+    ledger::{Cancellation, Command, Decision, Ledger, Rejection, Remedy},
     passport::PassportKind,
     payment::CaseNumber,
     refusal::Refusal,
@@ -21,6 +23,7 @@ use kuota_domain::{
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
+use operators::{Wish, wish};
 use proptest::prelude::*;
 use world::{World, ask, catalog, day, fees, instant, offer, office};
 
@@ -50,6 +53,14 @@ enum Step {
         /// An office, days ahead and a lane; or the money back.
         place: Option<(u32, i32, Lane)>,
     },
+    Reschedule {
+        request: u8,
+        pick: u8,
+        office: u32,
+        ahead: i32,
+        lane: Lane,
+        is_special: bool,
+    },
     Operate {
         request: u8,
         office: u32,
@@ -65,27 +76,6 @@ enum Step {
     Finish {
         committed: bool,
     },
-}
-
-/// What an operator does to a slot, or to what it belongs to.
-#[derive(Clone, Copy, Debug)]
-enum Wish {
-    Quota(u32),
-    Clear,
-    Open { hours: i64, places: Option<u32> },
-    Pause { office: bool, day: bool, lane: bool },
-    Resume { office: bool, day: bool, lane: bool },
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    let scope = || (any::<bool>(), any::<bool>(), any::<bool>());
-    prop_oneof![
-        3 => (0_u32..6).prop_map(Wish::Quota),
-        2 => Just(Wish::Clear),
-        2 => (-1_i64..80, proptest::option::of(0_u32..5)).prop_map(|(hours, places)| Wish::Open { hours, places }),
-        1 => scope().prop_map(|(office, day, lane)| Wish::Pause { office, day, lane }),
-        3 => scope().prop_map(|(office, day, lane)| Wish::Resume { office, day, lane }),
-    ]
 }
 
 fn lane2() -> impl Strategy<Value = Lane> {
@@ -109,6 +99,11 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         3 => (1_u32..6, proptest::option::weighted(0.8, (0_u32..2, 0_i32..8, lane2())))
             .prop_map(|(case, place)| Step::Resolve { case, place }),
+        6 => (20_u8..60, any::<u8>(), 0_u32..2, 0_i32..8, lane2(), proptest::bool::weighted(0.3)).prop_map(
+            |(request, pick, office, ahead, lane, is_special)| {
+                Step::Reschedule { request, pick, office, ahead, lane, is_special }
+            }
+        ),
         3 => prop_oneof![0_i64..6, 20_i64..60, Just(24 * 40)].prop_map(|hours| Step::Wait { hours }),
         3 => Just(Step::Seal),
         3 => proptest::bool::weighted(0.7).prop_map(|committed| Step::Finish { committed }),
@@ -134,16 +129,24 @@ struct Clerk {
 struct Entry {
     id: RegistrationId,
     request: u128,
+    /// Where it was asked to be, and where it is.
+    asked: SlotKey,
     slot: SlotKey,
     people: Vec<u8>,
     state: RegistrationState,
     /// When its hold expires, if it was held.
     expires: Option<UnixMillis>,
     paid: Option<String>,
+    /// At its caller's wish: under which id, and where to.
+    moved: Option<(u128, SlotKey)>,
     day_end: UnixMillis,
 }
 
 impl Entry {
+    fn is_known_by(&self, request: u128) -> bool {
+        self.request == request || self.moved.is_some_and(|(moved, _)| moved == request)
+    }
+
     fn has_place(&self) -> bool {
         matches!(self.state, RegistrationState::Held | RegistrationState::Confirmed)
     }
@@ -195,6 +198,10 @@ impl Run {
                 self.operate(u128::from(request) + 1, slot, wish)
             }
             Step::Cancel { pick } => self.cancel(pick),
+            Step::Reschedule { request, pick, office, ahead, lane, is_special } => {
+                let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
+                self.reschedule(pick, (!is_special).then_some(u128::from(request) + 1), slot)
+            }
             Step::Pay { pick, reference, is_wrong } => self.pay(pick, &format!("p{reference}"), is_wrong),
             Step::Resolve { case, place } => {
                 let remedy = place.map_or(Remedy::Refund, |(office, ahead, lane)| {
@@ -223,75 +230,6 @@ impl Run {
     fn today(&self) -> ServiceDay {
         let passed = (self.world.now.0 - instant("2026-11-27T05:00:00Z").0) / (24 * HOUR_MS);
         day("2026-11-27").plus_days(i32::try_from(passed).unwrap())
-    }
-
-    fn operate(&mut self, request: u128, slot: SlotKey, wish: Wish) -> Result<(), TestCaseError> {
-        let now = self.world.now;
-        let scope = |office: bool, day: bool, lane: bool| Scope {
-            office: office.then_some(slot.office),
-            day: day.then_some(slot.day),
-            lane: lane.then_some(slot.lane),
-        };
-        let directive = match wish {
-            Wish::Quota(places) => Directive::SetQuota { slot, places },
-            Wish::Clear => Directive::ClearOverride(slot),
-            Wish::Open { hours, places } => Directive::ScheduleOpening {
-                slots: vec![slot],
-                open_at: now.plus_ms(hours * HOUR_MS),
-                places,
-            },
-            Wish::Pause { office, day, lane } => Directive::Pause(scope(office, day, lane)),
-            Wish::Resume { office, day, lane } => Directive::Resume(scope(office, day, lane)),
-        };
-        let before = self.world.ledger.figures(slot);
-        let answer = self.world.operate(request, directive.clone());
-        let kept_from = now.plus_ms(-30 * 24 * HOUR_MS);
-        if let Some((done, _)) = self.clerk.done.get(&request).filter(|(_, at)| *at >= kept_from) {
-            let same = *done == format!("{directive:?}");
-            prop_assert_eq!(answer.is_ok(), same);
-            prop_assert!(same || answer == Err(Objection::RequestReused));
-            return Ok(());
-        }
-        let Err(objection) = answer else {
-            self.clerk.done.insert(request, (format!("{directive:?}"), now));
-            match directive {
-                Directive::SetQuota { places, .. } => drop(self.clerk.quotas.insert(slot, places)),
-                Directive::ScheduleOpening { open_at, places, .. } => {
-                    prop_assert!(open_at > now);
-                    if let Some(places) = places {
-                        self.clerk.quotas.insert(slot, places);
-                    }
-                    let after = self.world.ledger.figures(slot);
-                    prop_assert!(after.is_none_or(|after| after.open_at == open_at || after.capacity == 0));
-                }
-                Directive::ClearOverride(_) => drop(self.clerk.quotas.remove(&slot)),
-                Directive::Pause(scope) if !self.clerk.pauses.contains(&scope) => {
-                    self.clerk.pauses.push(scope);
-                }
-                Directive::Resume(scope) => self.clerk.pauses.retain(|other| *other != scope),
-                Directive::Pause(_) | Directive::ApplyCatalog { .. } | Directive::ResolveCase { .. } => {}
-            }
-            return Ok(());
-        };
-        let is_open = before.is_some_and(|before| before.open_at <= now);
-        let true_reason = match objection {
-            Objection::NotScheduled(_) | Objection::PlacesNeeded(_) => before.is_none_or(|f| f.capacity == 0),
-            Objection::AlreadyOpen(_) => is_open,
-            Objection::BookingClosed(_) => true,
-            Objection::OpeningInThePast { .. } => matches!(wish, Wish::Open { hours, .. } if hours <= 0),
-            Objection::RequestReused
-            | Objection::OfficeInUse { .. }
-            | Objection::OfficeClosed(_)
-            | Objection::TooManyPauses
-            | Objection::TooManyOverrides
-            | Objection::NoSuchCase(_)
-            | Objection::CaseResolved(_)
-            | Objection::CaseNeedsRefund(_)
-            | Objection::Refused(_)
-            | Objection::Contradiction(_) => false,
-        };
-        prop_assert!(true_reason, "{objection:?}");
-        Ok(())
     }
 
     fn finish(&mut self, committed: bool) -> Result<(), TestCaseError> {
@@ -325,10 +263,10 @@ impl Run {
         wish.applicants = wish.applicants.iter().map(named).collect();
         let id = wish.registration;
         let answer = self.world.register(wish);
-        let known = self.clerk.entries.iter().find(|e| e.request == request);
+        let known = self.clerk.entries.iter().find(|e| e.is_known_by(request));
         if let Some(entry) = known {
             // INV-3
-            let same = entry.slot == slot && entry.people == people;
+            let same = entry.request == request && entry.asked == slot && entry.people == people;
             match answer {
                 Ok(registration) => {
                     prop_assert!(same);
@@ -353,11 +291,13 @@ impl Run {
                 self.clerk.entries.push(Entry {
                     id,
                     request,
+                    asked: slot,
                     slot,
                     people: people.into(),
                     state: registration.state,
                     expires: registration.billing().map(|billing| billing.expires),
                     paid: None,
+                    moved: None,
                     day_end: day_end(slot),
                 });
                 let holds = (slot.office, slot.lane) == (OfficeNumber(0), Lane::Regular);
@@ -384,6 +324,11 @@ impl Run {
                     | Refusal::WrongAmount { .. }
                     | Refusal::NoPaymentDue { .. }
                     | Refusal::HoldExpired { .. }
+                    | Refusal::AlreadyRescheduled { .. }
+                    | Refusal::TooLateToReschedule { .. }
+                    | Refusal::NotReschedulable { .. }
+                    | Refusal::SameSlot
+                    | Refusal::TermsDiffer { .. }
                     | Refusal::Busy => false,
                 };
                 prop_assert!(reason, "{refusal:?} with {free} free");

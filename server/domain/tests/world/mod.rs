@@ -156,7 +156,7 @@ impl World {
         self.command(&Command::Pay(PaymentNotice { payee, payment, caller: CallerNumber(0) }))
     }
 
-    fn command(&mut self, command: &Command) -> Result<Arc<Registration>, Rejection> {
+    pub(crate) fn command(&mut self, command: &Command) -> Result<Arc<Registration>, Rejection> {
         match self.ledger.decide(command, self.now)? {
             Decision::Repeat(registration) => Ok(registration),
             Decision::Change(event) => {

@@ -8,7 +8,10 @@ use kuota_domain::{
     calendar::{ServiceDay, Weekday, Weekdays, WeeklyOpening, Zone},
     catalog::{LaneOffer, Office, OfficeKind},
     code::BookingCode,
-    event::{Actor, CaseResolution, Change, CommandMark, Event, Override, PaymentReceipt, Release, Times},
+    event::{
+        Actor, CaseResolution, Change, CommandMark, Event, Override, PaymentReceipt, Release, Rescheduled,
+        Times,
+    },
     fees::{Fees, Price, Rupiah},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug, TrancheNumber},
     nik::ApplicantKey,
@@ -113,6 +116,7 @@ fn change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Change, Co
             id: RegistrationId(uuid(&expired.registration_id, "registration id")?),
             slot: slot(expired.slot)?,
         },
+        Body::Rescheduled(step) => Change::Rescheduled(Box::new(rescheduled(&step, caller)?)),
         Body::PaymentReceived(received) => Change::PaymentReceived(Box::new(payment(&received)?)),
         Body::PaymentCaseResolved(resolved) => Change::CaseResolved(resolution(&resolved)?),
         Body::DayClosed(closed) => Change::DayClosed {
@@ -228,6 +232,19 @@ fn resolution(resolved: &stored::PaymentCaseResolved) -> Result<CaseResolution, 
     };
     let id = RegistrationId(uuid(&resolved.registration_id, "registration id")?);
     Ok(CaseResolution { case: CaseNumber(resolved.payment_case), id, resolution })
+}
+
+fn rescheduled(step: &stored::Rescheduled, caller: CallerNumber) -> Result<Rescheduled, CodecError> {
+    let request = Some(&step.request_id).filter(|id| !id.is_empty()).map(|id| uuid(id, "request id"));
+    Ok(Rescheduled {
+        id: RegistrationId(uuid(&step.registration_id, "registration id")?),
+        from: slot(step.from)?,
+        to: slot(step.to)?,
+        tranche: TrancheNumber(step.tranche),
+        queue_number: step.queue_number,
+        hold_expires: step.hold_expires_ms.map(UnixMillis),
+        request: request.transpose()?.map(|id| RequestKey { caller, id }),
+    })
 }
 
 fn slot(slot: Option<stored::Slot>) -> Result<SlotKey, CodecError> {

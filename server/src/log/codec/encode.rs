@@ -4,7 +4,7 @@ use kuota_api::log::v1 as stored;
 use kuota_domain::{
     calendar::ServiceDay,
     catalog::Office,
-    event::{CaseResolution, Change, Event, PaymentReceipt},
+    event::{CaseResolution, Change, Event, PaymentReceipt, Rescheduled},
     fees::{Fees, Price},
     ids::OfficeNumber,
     passport::{Ground, PassportKind},
@@ -107,6 +107,7 @@ fn change(change: &Change, out: &mut Vec<u8>) {
             registration_id: id.0.to_be_bytes().into(),
             slot: Some(slot_of(*slot)),
         }),
+        Change::Rescheduled(step) => Body::Rescheduled(rescheduled(step)),
         Change::PaymentReceived(receipt) => Body::PaymentReceived(payment(receipt)),
         Change::CaseResolved(resolved) => Body::PaymentCaseResolved(resolution(*resolved)),
         Change::DayClosed { office, day, forget_at } => Body::DayClosed(stored::DayClosed {
@@ -220,6 +221,18 @@ fn resolution(resolved: CaseResolution) -> stored::PaymentCaseResolved {
         slot,
         tranche,
         queue_number,
+    }
+}
+
+fn rescheduled(step: &Rescheduled) -> stored::Rescheduled {
+    stored::Rescheduled {
+        registration_id: step.id.0.to_be_bytes().into(),
+        from: Some(slot_of(step.from)),
+        to: Some(slot_of(step.to)),
+        tranche: step.tranche.0,
+        queue_number: step.queue_number,
+        request_id: step.request.map(|request| request.id.to_be_bytes().into()).unwrap_or_default(),
+        hold_expires_ms: step.hold_expires.map(|at| at.0),
     }
 }
 
