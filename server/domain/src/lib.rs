@@ -28,11 +28,13 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod alternative;
 pub mod billing;
 pub mod calendar;
 pub mod catalog;
 pub mod catalog_diff;
 pub mod code;
+pub mod distance;
 pub mod event;
 pub mod fees;
 pub mod gate;

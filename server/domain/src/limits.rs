@@ -58,3 +58,9 @@ pub const REPEATS_KEPT_DAYS: i64 = 30;
 pub const DEMO_SEARCH_DAYS: i32 = 60;
 /// Places from which a slot's permits are spread over several shards.
 pub const PLACES_PER_SHARD_MIN: u32 = 512;
+/// Slots named to somebody who is refused.
+pub const ALTERNATIVES_MAX: usize = 5;
+/// Offices of each kind that are looked at for one,
+pub const NEIGHBOURS_PER_KIND_MAX: usize = 16;
+/// and how far they may be: a day's journey there and back.
+pub const NEIGHBOUR_METRES_MAX: u32 = 200_000;

@@ -151,6 +151,27 @@ impl Refusal {
         "TERMS_DIFFER",
     ];
 
+    /// Whether another day, lane or office may do: then they are named.
+    #[must_use]
+    pub const fn leaves_alternatives(&self) -> bool {
+        match self {
+            Self::SoldOut
+            | Self::NotEnoughPlaces { .. }
+            | Self::Closed { .. }
+            | Self::Paused
+            | Self::PastCutOff { .. } => true,
+            Self::NotOpenYet { .. }
+            | Self::AlreadyRegistered { .. }
+            | Self::Busy
+            | Self::NotAServiceDay { .. }
+            | Self::BeyondHorizon { .. }
+            | Self::LaneNotOffered { .. }
+            | Self::WrongAmount { .. }
+            | Self::NoPaymentDue { .. }
+            | Self::HoldExpired { .. } => false,
+        }
+    }
+
     /// Position in [`Refusal::REASONS`].
     #[must_use]
     pub const fn index(&self) -> usize {
