@@ -23,7 +23,8 @@
 //! | [`Error`] | no answer | [`is_outcome_unknown`](Error::is_outcome_unknown): send the same ask again. Otherwise nothing was written |
 //!
 //! A refusal is not an error: thousands of people hear "sold out" in the second of an opening, and that is the service
-//! working. Take a reason that you do not know as final.
+//! working. Take a reason that you do not know as final. [`Refusal::alternatives`] names up to five other days, lanes and
+//! offices that had places for the whole party; to take one is a new intent, and a new [`Ask`].
 //!
 //! # The request_id
 //!
@@ -94,7 +95,7 @@ mod wait;
 mod watch;
 
 pub use kuota_api::v1::{
-    ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability, Event,
+    Alternative, ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability, Event,
     EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane, Override,
     PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase, PaymentCaseCause, PaymentCaseState,
     PriorityGround, Receipt, Refusal, RefusalReason, RegisteredApplicant, Registration, RegistrationState,

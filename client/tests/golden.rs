@@ -71,6 +71,33 @@ fn office_scope() -> v1::Scope {
 }
 
 #[tokio::test]
+async fn what_else_is_free() {
+    let server = pontianak().await;
+    let row = |office: &str, date: &str, lane: Lane, more: (i64, u32, u32)| {
+        let (surcharge_rupiah, distance_m, available) = more;
+        let (office_id, service_date, lane) = (office.into(), date.into(), lane.into());
+        v1::Alternative { office_id, service_date, lane, surcharge_rupiah, distance_m, available }
+    };
+    let alternatives = vec![
+        row(KANIM, "2026-12-02", Lane::Regular, (0, 0, 3)),
+        row(KANIM, "2026-11-30", Lane::OneDay, (1_000_000, 0, 1)),
+        row("mpp-near", "2026-11-30", Lane::Regular, (0, 850, 10)),
+        row("ukk-far", "2026-11-30", Lane::Priority, (0, 63_499, 2)),
+        row("kanim-new", "someday", Lane::Unspecified, (0, 199_500, 2)),
+    ];
+    for _ in 0..2 {
+        let refusal =
+            v1::Refusal { alternatives: alternatives.clone(), ..support::refusal(RefusalReason::SoldOut, 0) };
+        let outcome = Some(v1::register_response::Outcome::Refusal(refusal));
+        server.script.register.then(Ok(v1::RegisterResponse { outcome, server_time: None }));
+    }
+    let ask = ["register", "--office", KANIM, "--date", "2026-11-30", "--nik", "6171012309870001"];
+    let commands: [&[&str]; 2] = [&ask, &[&ask[..], &["--output", "json"]].concat()];
+    let text = page(&server, &commands).await.replace("6171012309870001", "<nik>");
+    expect_file![golden("alternatives.txt")].assert_eq(&text);
+}
+
+#[tokio::test]
 async fn quotas_openings_and_overrides() {
     let server = pontianak().await;
     let script = &server.script;

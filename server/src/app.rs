@@ -25,7 +25,7 @@ use crate::{
     data_dir::{DataDir, DataError},
     engine::{BootError, Engine, EngineParts, Fatal, WatchHub, recover},
     exit::Exit,
-    grpc::{Desk, Services},
+    grpc::{self, Desk, Services},
     limits::{
         CALLS_LOOKED_AT_EVERY, DRAIN_MAX, HTTP_CONNECTION_LIFE, HTTP_CONNECTIONS_MAX, LAST_WORDS_MAX,
         METRICS_UPKEEP_EVERY, NOTICE, STREAMS_DRAIN_MAX,
@@ -179,6 +179,7 @@ impl App {
             clock,
             metrics: metrics.clone(),
             shards_max: settings.threads,
+            write_offer: grpc::write_offer,
         });
         let engine = Arc::new(engine.map_err(StartError::Thread)?);
         let hub = Arc::new(WatchHub::new(engine.clone(), settings.watchers_max));

@@ -47,6 +47,18 @@ pub const JOINERS_PER_REQUEST_MAX: usize = 16;
 /// Batches read ahead of the ledger while a log is replayed.
 pub const REPLAY_BATCHES_AHEAD_MAX: usize = 16;
 
+/// After so long the list of what else is free is looked at anew for those who are refused. Whether a place is still there
+/// is read for every answer.
+pub const MENU_FRESH: Duration = Duration::from_secs(1);
+/// The same where fewer are named than may be.
+pub const SHORT_MENU_FRESH: Duration = Duration::from_millis(250);
+/// Slots that have such a list; beyond, the one that has had it for the longest is without.
+pub const MENUS_MAX: usize = 32_768;
+/// Lists made in a tenth of a second, by whoever is refused first.
+pub const MENUS_PER_WINDOW_MAX: u32 = 500;
+/// That tenth.
+pub const MENUS_WINDOW: Duration = Duration::from_millis(100);
+
 /// Connections of services; fewer where the system allows fewer descriptors.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Connections of operators.

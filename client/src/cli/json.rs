@@ -4,7 +4,7 @@ pub(super) mod operations;
 pub(super) mod payments;
 
 use kuota_client::{
-    Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal,
+    Alternative, Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal,
     RefusalReason, RegisteredApplicant, Registration, RegistrationState, RescheduledFrom, Slot, SlotState,
     WatchedSlot,
 };
@@ -191,6 +191,18 @@ fn refusal_value(refusal: &Refusal) -> Value {
         "metadata": refusal.metadata,
         "open_time": refusal.open_time.as_ref().map(time),
         "retry_after_ms": refusal.retry_after.as_ref().map(millis),
+        "alternatives": refusal.alternatives.iter().map(alternative_value).collect::<Vec<_>>(),
+    })
+}
+
+fn alternative_value(alternative: &Alternative) -> Value {
+    json!({
+        "office_id": alternative.office_id,
+        "service_date": alternative.service_date,
+        "lane": lane_name(alternative.lane()),
+        "surcharge_rupiah": alternative.surcharge_rupiah,
+        "distance_m": alternative.distance_m,
+        "available": alternative.available,
     })
 }
 

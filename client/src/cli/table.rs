@@ -1,8 +1,9 @@
 //! Tables and sentences for people. Times are the office's own.
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use jiff::civil::Date;
 use kuota_client::{
-    Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PaymentCase, PaymentCaseCause,
+    Alternative, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PaymentCase, PaymentCaseCause,
     PaymentCaseState, PriorityGround, Refusal, Registration, RegistrationState, Slot, SlotState,
 };
 
@@ -134,7 +135,7 @@ pub(super) fn state_name(state: SlotState) -> &'static str {
 pub(super) fn outcome(outcome: &Outcome, offices: &[Office]) -> String {
     match outcome {
         Outcome::Registered(found) => registration(found, offices),
-        Outcome::Refused(refusal) => refused(refusal),
+        Outcome::Refused(refusal) => refused(refusal, offices),
     }
 }
 
@@ -206,10 +207,38 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
     text(&table)
 }
 
-fn refused(refusal: &Refusal) -> String {
+fn refused(refusal: &Refusal, offices: &[Office]) -> String {
     let again =
         refusal.retry_after.as_ref().map(|span| format!(" Ask again in {}.", span_text(millis(span))));
-    format!("Refused: {}{}", refusal.message, again.unwrap_or_default())
+    let mut said = format!("Refused: {}{}", refusal.message, again.unwrap_or_default());
+    if !refusal.alternatives.is_empty() {
+        said.push_str("\nWhat else is free:");
+    }
+    for one in &refusal.alternatives {
+        said.push_str("\n  ");
+        said.push_str(&alternative(one, offices));
+    }
+    said
+}
+
+/// `3 places on Wed 2 Dec at Kantor Imigrasi Singkawang, 114 km away`, and what the lane costs.
+fn alternative(one: &Alternative, offices: &[Office]) -> String {
+    let places = if one.available == 1 { "place" } else { "places" };
+    let day = one.service_date.parse::<Date>();
+    let day = day.map_or_else(|_| one.service_date.clone(), |day| day.strftime("%a %-d %b").to_string());
+    let office = offices.iter().find(|office| office.id == one.office_id);
+    let office = office.map_or(one.office_id.as_str(), |office| office.name.as_str());
+    let way = match one.distance_m {
+        0 => String::new(),
+        1..1_000 => format!(", {} m away", one.distance_m),
+        metres => format!(", {} km away", metres.saturating_add(500) / 1_000),
+    };
+    let lane = match (one.lane(), one.surcharge_rupiah) {
+        (Lane::Unspecified | Lane::Regular, 0) => String::new(),
+        (lane, 0) => format!(", {}", lane_name(lane)),
+        (lane, surcharge) => format!(", {} for {} more each", lane_name(lane), rupiah(surcharge)),
+    };
+    format!("{} {places} on {day} at {office}{way}{lane}", one.available)
 }
 
 fn span_text(span_ms: i64) -> String {

@@ -6,6 +6,7 @@ use kuota_domain::{
     ledger::{Objection, Rejection},
     refusal::Refusal,
     registration::Registration,
+    slot::SlotKey,
     time::UnixMillis,
 };
 
@@ -32,8 +33,8 @@ pub struct Granted {
 /// Why there is no registration to answer with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// The business answer "no": not an error.
-    Refused(Refusal),
+    /// The business answer "no": not an error. And what was wanted, where something else may do.
+    Refused(Refusal, Option<Wanted>),
     /// No such office.
     OfficeNotFound(String),
     /// No such registration.
@@ -69,6 +70,15 @@ pub enum Failure {
     Stopping,
 }
 
+/// Places that somebody asked for and did not get.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Where.
+    pub slot: SlotKey,
+    /// How many.
+    pub places: u32,
+}
+
 /// What a call is told.
 pub type Answer = Result<Granted, Failure>;
 
@@ -83,7 +93,20 @@ pub enum Fatal {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, None)
+    }
+}
+
+impl Failure {
+    /// The same, of an ask for these places: alternatives to them may be named.
+    #[must_use]
+    pub fn of_ask(self, slot: SlotKey, places: u32) -> Self {
+        match self {
+            Self::Refused(why, _) if why.leaves_alternatives() => {
+                Self::Refused(why, Some(Wanted { slot, places }))
+            }
+            other => other,
+        }
     }
 }
 
@@ -162,7 +185,7 @@ impl Pushback {
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Refused(refusal) => Self::Refused(refusal),
+            Rejection::Refused(refusal) => refusal.into(),
             Rejection::RequestReused => Self::RequestReused,
             Rejection::NotFound => Self::RegistrationNotFound,
             Rejection::PaymentReused => Self::PaymentReused,

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use arc_swap::ArcSwapOption;
 use kuota_domain::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
@@ -18,7 +19,9 @@ use kuota_domain::{
     time::UnixMillis,
 };
 
-type DayGates = [Option<Arc<SlotGate>>; Lane::ALL.len()];
+use super::alternatives::Menu;
+
+type DaySlots = [Option<Arc<SlotEntry>>; Lane::ALL.len()];
 
 /// Every office with its slots.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,8 @@ pub struct Directory {
     offices: Vec<Arc<OfficeEntry>>,
     holidays: Arc<Holidays>,
     fees: Arc<Fees>,
+    /// Grows when offices, holidays or fees change.
+    edition: u64,
 }
 
 /// One office with its slots.
@@ -37,7 +42,15 @@ pub struct OfficeEntry {
     /// Whether it is still in the catalogue.
     pub open: bool,
     rule: Option<WeeklyOpening>,
-    days: BTreeMap<ServiceDay, DayGates>,
+    days: BTreeMap<ServiceDay, DaySlots>,
+}
+
+/// One slot.
+#[derive(Debug)]
+pub(super) struct SlotEntry {
+    pub(super) gate: Arc<SlotGate>,
+    /// What is named to those who are refused here; made when the first is.
+    pub(super) menu: ArcSwapOption<Menu>,
 }
 
 /// Offices as they stand at one place of the log.
@@ -104,7 +117,18 @@ impl Directory {
         entry.office.why_unscheduled(entry.rule.as_ref(), &self.holidays, (slot.lane, slot.day), now)
     }
 
+    /// Grows when offices, holidays or fees change: what was made of them is then out of date.
+    pub(super) const fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    /// A slot.
+    pub(super) fn slot(&self, slot: SlotKey) -> Option<&Arc<SlotEntry>> {
+        self.office(slot.office)?.slot(slot.day, slot.lane)
+    }
+
     pub(super) fn set_offices(&mut self, view: OfficesView) {
+        self.edition += 1;
         (self.holidays, self.fees) = (view.holidays, view.fees);
         for (number, (office, rule, open)) in (0..).map(OfficeNumber).zip(view.offices) {
             self.set_office(number, &office, rule, open);
@@ -131,7 +155,8 @@ impl Directory {
     pub(super) fn add_slot(&mut self, slot: SlotKey, gate: &Arc<SlotGate>) {
         if let Some(entry) = self.offices.get_mut(slot.office.index()) {
             let day = Arc::make_mut(entry).days.entry(slot.day).or_default();
-            day[slot.lane.index()] = Some(gate.clone());
+            let entry = SlotEntry { gate: gate.clone(), menu: ArcSwapOption::empty() };
+            day[slot.lane.index()] = Some(Arc::new(entry));
         }
     }
 
@@ -146,6 +171,10 @@ impl OfficeEntry {
     /// The gate of a slot.
     #[must_use]
     pub fn gate(&self, day: ServiceDay, lane: Lane) -> Option<&Arc<SlotGate>> {
+        Some(&self.slot(day, lane)?.gate)
+    }
+
+    fn slot(&self, day: ServiceDay, lane: Lane) -> Option<&Arc<SlotEntry>> {
         self.days.get(&day)?[lane.index()].as_ref()
     }
 
@@ -161,7 +190,7 @@ impl OfficeEntry {
 }
 
 fn slots_of_day<'a>(
-    (day, gates): (&'a ServiceDay, &'a DayGates),
+    (day, slots): (&'a ServiceDay, &'a DaySlots),
 ) -> impl Iterator<Item = (ServiceDay, Lane, &'a Arc<SlotGate>)> {
-    Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, gates[lane.index()].as_ref()?)))
+    Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, &slots[lane.index()].as_ref()?.gate)))
 }

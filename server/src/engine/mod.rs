@@ -1,6 +1,7 @@
 //! The use cases: what a caller may ask. Sole owner of live state.
 
 mod admission;
+mod alternatives;
 mod answer;
 mod apply;
 mod asking;
@@ -39,7 +40,8 @@ use tokio::sync::{Semaphore, oneshot, watch as signal};
 
 pub use self::{
     admission::Origin,
-    answer::{Answer, Durability, Failure, Fatal, Granted, Pushback, retry_after},
+    alternatives::{Offer, WriteOffer},
+    answer::{Answer, Durability, Failure, Fatal, Granted, Pushback, Wanted, retry_after},
     boot::{BootError, Recovered, recover},
     caller::Mailbox,
     directory::{Directory, OfficeEntry},
@@ -51,7 +53,9 @@ pub use self::{
     reschedule::Destination,
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
-use self::{batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes};
+use self::{
+    alternatives::Menus, batch::Order, ledger_thread::LedgerThread, read_model::ReadModel, watch::Changes,
+};
 use crate::{
     clock::Clock,
     limits::{HISTORY_READS_MAX, LEDGER_QUEUE_MAX, OPERATORS_QUEUE_MAX},
@@ -89,6 +93,8 @@ pub struct EngineParts {
     pub metrics: Arc<Metrics>,
     /// Most shards a slot's permits are spread over.
     pub shards_max: usize,
+    /// How what is named to the refused is written.
+    pub write_offer: WriteOffer,
 }
 
 /// The engine. Calls on it are answered from memory or by its ledger's thread.
@@ -102,6 +108,7 @@ pub struct Engine {
     started_at: UnixMillis,
     reader: LogReader,
     readers: Arc<Semaphore>,
+    menus: Menus,
     ledger: Option<JoinHandle<()>>,
     nik_key: NikKey,
     clock: Arc<dyn Clock>,
@@ -115,7 +122,8 @@ impl Engine {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(parts: EngineParts) -> std::io::Result<Self> {
-        let EngineParts { ledger, log, reader, now, nik_key, clock, metrics, shards_max } = parts;
+        let EngineParts { ledger, log, reader, now, nik_key, clock, metrics, shards_max, write_offer } =
+            parts;
         let read = Arc::new(ReadModel::of(ledger.finder()));
         let (orders, incoming) = bounded(LEDGER_QUEUE_MAX);
         let (operators, from_operators) = bounded(OPERATORS_QUEUE_MAX);
@@ -146,6 +154,7 @@ impl Engine {
             started_at,
             reader,
             readers,
+            menus: Menus::new(write_offer),
             ledger,
             nik_key,
             clock,
@@ -171,7 +180,7 @@ impl Engine {
         let (answer, receiver) = oneshot::channel();
         self.send(Order::Command { command: Box::new(command), answer })?;
         let answer = receiver.await.unwrap_or(Err(Failure::OutcomeUnknown));
-        if let Err(Failure::Refused(refusal)) = &answer {
+        if let Err(Failure::Refused(refusal, _)) = &answer {
             self.metrics.refused(refusal);
         }
         answer

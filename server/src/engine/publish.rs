@@ -133,7 +133,8 @@ impl LedgerThread {
             }
             Err(rejection) => self.confirmed(slot, places, rejection),
         };
-        self.read.requests.withdraw(request).answer(&Err(rejection.into()));
+        let failure = Failure::from(rejection).of_ask(slot, places);
+        self.read.requests.withdraw(request).answer(&Err(failure));
     }
 
     /// INV-5: a slot found short within a batch may not have been short at any commit, if places were freed later

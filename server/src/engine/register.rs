@@ -125,7 +125,7 @@ impl Engine {
 
     /// Counts an answer that a caller is told.
     pub fn told(&self, answer: Answer) -> Answer {
-        if let Err(Failure::Refused(refusal)) = &answer {
+        if let Err(Failure::Refused(refusal, _)) = &answer {
             self.metrics.refused(refusal);
         }
         answer
@@ -201,7 +201,7 @@ impl Engine {
         if by_clock && self.clock.drifts() {
             return Err(Failure::ClockDrift);
         }
-        Err(refusal.map_or(Failure::Stopping, Failure::Refused))
+        Err(refusal.map_or(Failure::Stopping, Failure::from).of_ask(slot, places))
     }
 
     /// An id that begins with the engine's time: its history is looked for from then on.
@@ -245,7 +245,7 @@ impl Engine {
         match pass {
             Some(pass) => entrant.pass = pass,
             None => {
-                self.give_back(entrant.ask.request, &Failure::Refused(Refusal::Busy));
+                self.give_back(entrant.ask.request, &Refusal::Busy.into());
                 return false;
             }
         }

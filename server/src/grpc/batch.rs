@@ -17,7 +17,7 @@ use super::{
     encode::{REGISTRATION_BYTES_USUAL, framed, instant, registration, uuid},
     language::Language,
     registration::ANONYMOUS,
-    status::{refusal, status},
+    status::status,
 };
 use crate::{
     engine::{Answer, Directory, Failure, Origin, Wish},
@@ -107,7 +107,8 @@ impl Batch {
         });
         let mut answers = answers.into_iter();
         let directory = api.engine.directory();
-        let speaker = Speaker { directory, language, now: api.engine.now(), shed: shed.unwrap_or_default() };
+        let (now, shed) = (api.engine.now(), shed.unwrap_or_default());
+        let speaker = Speaker { api, directory, language, now, shed };
         let room = lines.len() * ITEM_BYTES_USUAL;
         framed(room, |out| {
             for line in &lines {
@@ -119,7 +120,8 @@ impl Batch {
 }
 
 /// Says what became of asks.
-struct Speaker {
+struct Speaker<'a> {
+    api: &'a Api,
     directory: Arc<Directory>,
     language: Language,
     now: UnixMillis,
@@ -127,7 +129,7 @@ struct Speaker {
     shed: tonic_types::pb::Status,
 }
 
-impl Speaker {
+impl Speaker<'_> {
     /// Writes a `kuota.v1.RegisterBatchItem`.
     fn item(&self, line: &Line, answer: impl FnOnce() -> Option<Answer>, out: &mut Vec<u8>) {
         let id = match line {
@@ -146,9 +148,9 @@ impl Speaker {
         };
         match answer().unwrap_or(Err(Failure::Internal)) {
             Ok(granted) => nested(2, out, |out| registration(&granted, &self.directory, out)),
-            Err(Failure::Refused(why)) => {
-                let key = RequestKey { caller: ANONYMOUS, id };
-                message::encode(3, &refusal(&why, self.now, Some(key), self.language), out);
+            Err(Failure::Refused(why, wanted)) => {
+                let key = Some(RequestKey { caller: ANONYMOUS, id });
+                message::encode(3, &self.api.refusal((&why, wanted), self.now, key, self.language), out);
             }
             Err(Failure::Overloaded(_)) => message::encode(4, &self.shed, out),
             Err(failure) => error(&status(failure, self.language), out),

@@ -7,7 +7,7 @@ use kuota_domain::{
     registration::{Applicant, Billing, Registration},
     time::UnixMillis,
 };
-use prost::encoding::{message, uint32};
+use prost::encoding::{WireType, encode_key, encode_varint, message, uint32};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     reschedule,
 };
 use crate::{
-    engine::{Directory, Granted},
+    engine::{Directory, Granted, Offer},
     wire::{nested, number, present, text},
 };
 
@@ -102,6 +102,26 @@ pub(super) fn last_four(applicant: &Applicant) -> CompactString {
     format_compact!("{:04}", applicant.last_four)
 }
 
+/// Bytes of five alternatives, about.
+pub(super) const ALTERNATIVES_BYTES_USUAL: usize = 320;
+
+/// Writes what of an alternative is ready long before it is named.
+pub fn write_offer(offer: &Offer<'_>, out: &mut Vec<u8>) {
+    text(1, offer.office.as_str(), out);
+    text(2, &offer.day.to_compact_string(), out);
+    number(3, enumerated(lane_of(offer.lane)), out);
+    number(4, offer.surcharge.0, out);
+    number(5, offer.metres, out);
+}
+
+/// Writes an alternative as `kuota.v1.Refusal` has it.
+pub(super) fn alternative(offer: &[u8], available: u32, out: &mut Vec<u8>) {
+    encode_key(6, WireType::LengthDelimited, out);
+    encode_varint((offer.len() + uint32::encoded_len(6, &available)) as u64, out);
+    out.extend_from_slice(offer);
+    present(6, available, out);
+}
+
 fn enumerated(value: impl Into<i32>) -> u64 {
     u64::from(value.into().unsigned_abs())
 }
@@ -115,7 +135,7 @@ mod tests {
         calendar::ServiceDay,
         code::BookingCode,
         fees::Rupiah,
-        ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, TrancheNumber},
+        ids::{CallerNumber, ContentHash, OfficeId, OfficeNumber, RegistrationId, RequestKey, TrancheNumber},
         nik::ApplicantKey,
         passport::{Ground, PassportKind},
         payment::{CaseNumber, Payment, PaymentReference},
@@ -123,6 +143,7 @@ mod tests {
         slot::{Lane, SlotKey},
     };
 
+    use kuota_api::v1;
     use prost::Message as _;
 
     use super::*;
@@ -199,5 +220,32 @@ mod tests {
             registration(&granted, &directory, &mut out);
             assert_eq!(out, convert::registration(&granted, &directory).encode_to_vec());
         }
+    }
+
+    #[test]
+    fn alternatives_are_written_as_the_schema_has_them() {
+        let office = OfficeId::parse(&"o".repeat(63)).unwrap();
+        let day = ServiceDay::parse("2026-12-01").unwrap();
+        let mut out = Vec::new();
+        let mut expected = v1::Refusal::default();
+        for (lane, surcharge, metres, available) in [
+            (Lane::Regular, 0, 0, 1),
+            (Lane::OneDay, 1_000_000, 0, 300),
+            (Lane::Priority, 0, 199_999, u32::MAX),
+        ] {
+            let mut offer = Vec::new();
+            let surcharge = Rupiah(surcharge);
+            write_offer(&Offer { office: &office, day, lane, surcharge, metres }, &mut offer);
+            alternative(&offer, available, &mut out);
+            expected.alternatives.push(v1::Alternative {
+                office_id: office.to_string(),
+                service_date: "2026-12-01".into(),
+                lane: lane_of(lane).into(),
+                surcharge_rupiah: surcharge.0.into(),
+                distance_m: metres,
+                available,
+            });
+        }
+        assert_eq!(out, expected.encode_to_vec());
     }
 }

@@ -42,7 +42,7 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-pub use self::{desk::Desk, health::is_serving};
+pub use self::{desk::Desk, encode::write_offer, health::is_serving};
 use crate::{
     engine::{Engine, WatchHub},
     limits::{OPERATOR_BYTES_MAX, OPERATORS_QUEUE_MAX, REQUEST_BYTES_MAX},

@@ -18,7 +18,7 @@ use super::{
     convert::{self, Violations, lane_of, timestamp},
     language::Language,
     paging::{fingerprint, page, token},
-    status::{invalid, refusal, status},
+    status::{invalid, status},
 };
 use crate::engine::{Failure, Key, Paid};
 
@@ -69,7 +69,9 @@ impl Api {
         let outcome = match answer {
             Ok(Paid { case: Some(case), .. }) => Outcome::PaymentCase(self.payment_case(&case)),
             Ok(Paid { granted, case: None }) => Outcome::Registration(self.registration(&granted)),
-            Err(Failure::Refused(why)) => Outcome::Refusal(refusal(&why, now, None, language)),
+            Err(Failure::Refused(why, wanted)) => {
+                Outcome::Refusal(self.refusal((&why, wanted), now, None, language))
+            }
             Err(failure) => return Err(status(failure, language)),
         };
         Ok(v1::ConfirmPaymentResponse { outcome: Some(outcome), server_time: Some(timestamp(now)) })

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::HeaderMap;
-use kuota_api::v1::{self, register_response};
 use kuota_domain::{ids::RequestKey, refusal::Refusal, time::UnixMillis};
 use prost::Message;
 use tonic::Status;
@@ -17,7 +16,9 @@ use super::{
     ask::Ask,
     convert, deadline,
     desk::is_encoded,
-    encode::{PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, registration},
+    encode::{
+        ALTERNATIVES_BYTES_USUAL, PREFIX_BYTES, REGISTRATION_BYTES_USUAL, framed, instant, registration,
+    },
     inbound::{Inbound, plain_length},
     language::Language,
     meter::{Call, OK, UNAVAILABLE},
@@ -28,7 +29,7 @@ use super::{
     waiting::{Held, Waiting},
 };
 use crate::{
-    engine::{Answer, Failure, Origin, Wish},
+    engine::{Answer, Failure, Origin, Wanted, Wish},
     limits::ASK_BYTES_AT_ONCE_MAX,
     wire::nested,
 };
@@ -72,18 +73,15 @@ fn message(body: &Bytes) -> Option<&[u8]> {
 #[derive(Debug)]
 pub(super) struct Quick {
     api: Api,
-    /// What most are told on a Friday, encoded but for the time: in English and in Indonesian.
+    /// Why most are refused on a Friday, encoded but for the alternatives: in English and in Indonesian.
     sold_out: [Bytes; 2],
     overloaded: Overloaded,
 }
 
 impl Quick {
     pub(super) fn new(api: Api) -> Self {
-        let sold_out = [Language::English, Language::Indonesian].map(|language| {
-            let refusal = refusal(&Refusal::SoldOut, UnixMillis(0), None, language);
-            let outcome = Some(register_response::Outcome::Refusal(refusal));
-            v1::RegisterResponse { outcome, server_time: None }.encode_to_vec().into()
-        });
+        let sold_out = [Language::English, Language::Indonesian]
+            .map(|language| refusal(&Refusal::SoldOut, UnixMillis(0), None, language).encode_to_vec().into());
         Self { api, sold_out, overloaded: Overloaded::new() }
     }
 
@@ -103,7 +101,7 @@ impl Quick {
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let now = self.api.engine.now();
         let answer = match self.api.engine.begin(wish, from, now, waiting.next()) {
-            Some(Err(Failure::Refused(Refusal::SoldOut))) => Ok(self.sold_out(language, now)),
+            Some(Err(Failure::Refused(Refusal::SoldOut, wanted))) => Ok(self.sold_out(wanted, language, now)),
             Some(Err(Failure::Overloaded(pushback))) => {
                 call.end(UNAVAILABLE);
                 // An error is a caller that went away.
@@ -162,15 +160,17 @@ impl Quick {
         }))
     }
 
-    fn sold_out(&self, language: Language, now: UnixMillis) -> Bytes {
+    fn sold_out(&self, wanted: Option<Wanted>, language: Language, now: UnixMillis) -> Bytes {
         let [english, indonesian] = &self.sold_out;
         let prepared = match language {
             Language::English => english,
             Language::Indonesian => indonesian,
         };
-        // Encoded messages that follow each other are one.
-        framed(prepared.len() + REST_BYTES_USUAL, |out| {
-            out.extend_from_slice(prepared);
+        framed(prepared.len() + ALTERNATIVES_BYTES_USUAL + REST_BYTES_USUAL, |out| {
+            nested(2, out, |out| {
+                out.extend_from_slice(prepared);
+                self.api.name_alternatives(wanted, now, out);
+            });
             instant(3, now, out);
         })
     }

@@ -6,6 +6,7 @@ use kuota_api::v1::{
 };
 use kuota_domain::{
     ids::{CallerNumber, RequestKey},
+    refusal::Refusal,
     time::UnixMillis,
 };
 use prost::Message as _;
@@ -16,12 +17,12 @@ use super::{
     ask::Ask,
     batch::Batch,
     convert::{self, timestamp},
-    encode::PREFIX_BYTES,
+    encode::{PREFIX_BYTES, alternative},
     language::Language,
     payments, reschedule,
     status::{refusal, status},
 };
-use crate::engine::{Answer, Failure, Granted, Origin};
+use crate::engine::{Answer, Failure, Granted, Origin, Wanted};
 
 /// Until there is authentication, every caller is the same one.
 pub(super) const ANONYMOUS: CallerNumber = CallerNumber(0);
@@ -43,8 +44,34 @@ impl Api {
     ) -> Result<Outcome, Status> {
         match answer {
             Ok(granted) => Ok(Outcome::Registration(self.registration(&granted))),
-            Err(Failure::Refused(why)) => Ok(Outcome::Refusal(refusal(&why, now, request, language))),
+            Err(Failure::Refused(why, wanted)) => {
+                Ok(Outcome::Refusal(self.refusal((&why, wanted), now, request, language)))
+            }
             Err(failure) => Err(status(failure, language)),
+        }
+    }
+
+    /// A refusal, with what may be had instead.
+    pub(super) fn refusal(
+        &self,
+        (why, wanted): (&Refusal, Option<Wanted>),
+        now: UnixMillis,
+        request: Option<RequestKey>,
+        language: Language,
+    ) -> v1::Refusal {
+        let mut answer = refusal(why, now, request, language);
+        let mut alternatives = Vec::new();
+        self.name_alternatives(wanted, now, &mut alternatives);
+        // Ours, and just written.
+        let merged = answer.merge(&*alternatives);
+        debug_assert!(merged.is_ok(), "alternatives are no fields of a refusal: {merged:?}");
+        answer
+    }
+
+    /// Writes what may be had instead, as `kuota.v1.Refusal` has it.
+    pub(super) fn name_alternatives(&self, wanted: Option<Wanted>, now: UnixMillis, out: &mut Vec<u8>) {
+        if let Some(wanted) = wanted {
+            self.engine.alternatives(wanted, now, |offer, available| alternative(offer, available, out));
         }
     }
 

@@ -121,7 +121,7 @@ fn anatomy(failure: Failure) -> Anatomy {
             with_info(Code::Internal, "INTERNAL", message, HashMap::new())
         }
         // Refusals are answers: `outcome` turns them into one before they come here.
-        Failure::Refused(_) => {
+        Failure::Refused(..) => {
             with_info(Code::Internal, "INTERNAL", "a refusal went astray".into(), HashMap::new())
         }
     }
@@ -198,6 +198,7 @@ pub(super) fn refusal(
         metadata: HashMap::new(),
         open_time: None,
         retry_after: retry.and_then(|retry| prost_types::Duration::try_from(retry).ok()),
+        alternatives: Vec::new(),
     };
     let mut say = |key: &str, value: String| {
         answer.metadata.insert(key.into(), value);

@@ -141,7 +141,7 @@ pub(super) fn failure_in_indonesian(failure: &Failure) -> String {
         Failure::TooManyWatchers => "Terlalu banyak pemantau; silakan coba lagi.".into(),
         Failure::LogUnreadable => "Riwayat tidak dapat dibaca saat ini.".into(),
         Failure::Internal => "Terjadi kesalahan di dalam server.".into(),
-        Failure::Refused(why) => in_indonesian(why),
+        Failure::Refused(why, _) => in_indonesian(why),
         Failure::Objected(objection) => objection_in_indonesian(objection),
     }
 }

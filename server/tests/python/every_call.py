@@ -149,6 +149,11 @@ def every_call(api, first_person):
     assert pauses[-1]["actor"] == "python"
     refusal = api.call("RegistrationService", "Register", **ask(day))["refusal"]
     assert refusal["reason"] == "REFUSAL_REASON_PAUSED"
+    # The day is paused everywhere: only other days of the office are left.
+    alternatives = refusal["alternatives"]
+    assert 1 <= len(alternatives) <= 5
+    assert all(one["office_id"] == OFFICE and one["service_date"] != day and one["lane"] == "LANE_REGULAR"
+               and one["available"] > 0 and "distance_m" not in one for one in alternatives), alternatives
     assert "pauses" not in api.call("AdminService", "Resume", command=command(), scope={"service_date": day})
 
     catalog = api.call("AdminService", "GetCatalog")["toml"]

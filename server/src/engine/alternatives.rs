@@ -1,0 +1,272 @@
+//! What else is free, for those who are refused. A slot that refuses has a menu: slots that may be named instead, written
+//! ready to be sent. It says where to look; whether a place is there is read from each slot's word when the answer is
+//! made. So nothing is ever named that was gone at that instant, and a menu that is a moment old only misses what came
+//! free since.
+//!
+//! Whoever is refused first, or finds the menu old, makes it, one at a time and so many in a tenth of a second; meanwhile
+//! others are told what there is. A slot where nobody is refused costs nothing.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use kuota_domain::{
+    alternative::{Alternative, Shortlist, other_lanes},
+    calendar::ServiceDay,
+    catalog::OfficeKind,
+    distance::{Neighbour, Point, neighbours},
+    fees::Rupiah,
+    gate::SlotGate,
+    ids::{OfficeId, OfficeNumber},
+    limits::ALTERNATIVES_MAX,
+    slot::{Lane, SlotKey},
+    time::UnixMillis,
+};
+use parking_lot::Mutex;
+
+use super::{Directory, Engine, Wanted, directory::SlotEntry};
+use crate::limits::{MENU_FRESH, MENUS_MAX, MENUS_PER_WINDOW_MAX, MENUS_WINDOW, SHORT_MENU_FRESH};
+
+/// A slot that may be named, but for how many places it has.
+#[derive(Debug)]
+pub struct Offer<'a> {
+    /// Its office.
+    pub office: &'a OfficeId,
+    /// Its day.
+    pub day: ServiceDay,
+    /// Its lane.
+    pub lane: Lane,
+    /// What the lane costs each applicant beyond the passport.
+    pub surcharge: Rupiah,
+    /// Metres to its office.
+    pub metres: u32,
+}
+
+/// Writes an offer as it is sent: the engine keeps it, and does not read it.
+pub type WriteOffer = fn(&Offer<'_>, &mut Vec<u8>);
+
+/// What may be named at one slot.
+#[derive(Debug)]
+pub(super) struct Menu {
+    choices: Shortlist<Choice>,
+    written: Box<[u8]>,
+    made_at: UnixMillis,
+    /// The directory's, when it was made.
+    edition: u64,
+}
+
+#[derive(Debug)]
+struct Choice {
+    gate: Arc<SlotGate>,
+    /// Where it stands in what is written.
+    from: u32,
+    to: u32,
+}
+
+impl Menu {
+    /// Names what has places for so many now; says how many were named.
+    fn name(&self, places: u32, now: UnixMillis, mut tell: impl FnMut(&[u8], u32)) -> usize {
+        self.choices.in_turns(|choice| {
+            let figures = choice.gate.figures();
+            let has_places = figures.refuse(places, now).is_none();
+            if has_places {
+                tell(&self.written[choice.from as usize..choice.to as usize], figures.free);
+            }
+            has_places
+        })
+    }
+
+    /// Whether it is time to look again, when so many could be named.
+    fn is_old(&self, now: UnixMillis, named: usize) -> bool {
+        let fresh = if named < ALTERNATIVES_MAX { SHORT_MENU_FRESH } else { MENU_FRESH };
+        // A clock that was set back makes it old as well.
+        now < self.made_at || self.made_at.until(now) >= fresh
+    }
+}
+
+/// Where menus are made.
+#[derive(Debug)]
+pub(super) struct Menus {
+    write: WriteOffer,
+    maker: Mutex<Maker>,
+}
+
+#[derive(Debug, Default)]
+struct Maker {
+    /// The directory that the rest was made of.
+    edition: u64,
+    places: Vec<(OfficeKind, Point)>,
+    neighbours: HashMap<OfficeNumber, Arc<[Neighbour]>>,
+    /// Slots that have a menu, the first made first.
+    served: VecDeque<SlotKey>,
+    window: Option<Window>,
+}
+
+/// Bounds what is made in a span of time.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Instant,
+    made: u32,
+}
+
+impl Menus {
+    pub(super) fn new(write: WriteOffer) -> Self {
+        Self { write, maker: Mutex::default() }
+    }
+
+    /// A new menu for a slot, unless one is being made, or enough were.
+    fn make(
+        &self,
+        directory: &Directory,
+        (key, slot): (SlotKey, &SlotEntry),
+        now: UnixMillis,
+    ) -> Option<Arc<Menu>> {
+        let mut maker = self.maker.try_lock()?;
+        if !maker.may_make(Instant::now()) {
+            return None;
+        }
+        maker.see(directory);
+        let menu = Arc::new(maker.menu(directory, key, now, self.write)?);
+        let before = slot.menu.swap(Some(menu.clone()));
+        if before.is_none() {
+            maker.served.push_back(key);
+        }
+        if maker.served.len() > MENUS_MAX
+            && let Some(slot) = maker.served.pop_front().and_then(|first| directory.slot(first))
+        {
+            slot.menu.store(None);
+        }
+        Some(menu)
+    }
+}
+
+impl Maker {
+    fn may_make(&mut self, now: Instant) -> bool {
+        let window = self.window.filter(|window| now.duration_since(window.began) < MENUS_WINDOW);
+        let window = window.unwrap_or(Window { began: now, made: 0 });
+        let may = window.made < MENUS_PER_WINDOW_MAX;
+        self.window = Some(Window { made: window.made + u32::from(may), ..window });
+        may
+    }
+
+    /// Forgets what was made of another directory.
+    fn see(&mut self, directory: &Directory) {
+        if self.edition != directory.edition() {
+            self.edition = directory.edition();
+            self.places =
+                directory.offices().map(|(_, entry)| (entry.office.kind, Point::of(&entry.office))).collect();
+            self.neighbours.clear();
+        }
+    }
+
+    fn neighbours(&mut self, office: OfficeNumber) -> Arc<[Neighbour]> {
+        let find = || neighbours(office, &self.places).into();
+        self.neighbours.entry(office).or_insert_with(find).clone()
+    }
+
+    fn menu(
+        &mut self,
+        directory: &Directory,
+        asked: SlotKey,
+        now: UnixMillis,
+        write: WriteOffer,
+    ) -> Option<Menu> {
+        let entry = directory.office(asked.office)?;
+        let today = ServiceDay::at(now, &entry.office.zone);
+        let days = entry.slots_from(today).filter(|(_, lane, _)| *lane == asked.lane);
+        let lanes = other_lanes(asked.lane).iter();
+        let near = self.neighbours(asked.office);
+        let at = |near: &Neighbour| {
+            let entry = directory.office(near.office).filter(|entry| entry.open)?;
+            Some((*near, entry.gate(asked.day, asked.lane)?))
+        };
+        let shortlist = Shortlist::of(
+            asked,
+            days.map(|(day, _, gate)| (day, gate)),
+            lanes.filter_map(|lane| Some((*lane, entry.gate(asked.day, *lane)?))),
+            near.iter().filter_map(at),
+            |gate| {
+                let figures = gate.figures();
+                if figures.refuse(1, now).is_some() { 0 } else { figures.free }
+            },
+        );
+        let mut written = Vec::new();
+        let choices = shortlist.map(|Alternative { slot, metres, source }| {
+            let from = position(&written);
+            if let Some(entry) = directory.office(slot.office) {
+                let surcharge =
+                    directory.fees().surcharges.get(&slot.lane).map_or(Rupiah(0), |price| price.rupiah);
+                let (office, day, lane) = (&entry.office.id, slot.day, slot.lane);
+                write(&Offer { office, day, lane, surcharge, metres }, &mut written);
+            }
+            Choice { gate: source.clone(), from, to: position(&written) }
+        });
+        Some(Menu { choices, written: written.into(), made_at: now, edition: directory.edition() })
+    }
+}
+
+fn position(written: &[u8]) -> u32 {
+    u32::try_from(written.len()).unwrap_or(u32::MAX)
+}
+
+impl Engine {
+    /// Names what may be had instead, to somebody who is refused: each as it was written, and how many places it has.
+    pub fn alternatives(&self, wanted: Wanted, now: UnixMillis, mut tell: impl FnMut(&[u8], u32)) {
+        let Wanted { slot: key, places } = wanted;
+        let directory = self.read.directory.load();
+        let Some(slot) = directory.slot(key) else { return };
+        let menu = slot.menu.load();
+        let known = menu.as_ref().filter(|menu| menu.edition == directory.edition());
+        let named = known.map(|menu| (menu.name(places, now, &mut tell), menu));
+        match named {
+            Some((named, menu)) if !menu.is_old(now, named) => {}
+            // This one was told; the next is told by what is made now.
+            Some(_) => drop(self.menus.make(&directory, (key, slot), now)),
+            None => {
+                if let Some(menu) = self.menus.make(&directory, (key, slot), now) {
+                    menu.name(places, now, tell);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter::empty;
+
+    use super::*;
+
+    #[test]
+    fn so_many_menus_are_made_in_a_tenth_of_a_second_and_no_more() {
+        let (mut maker, began) = (Maker::default(), Instant::now());
+        let mut made_in = |at: Instant| (0..2_000).filter(|_| maker.may_make(at)).count();
+        let most = usize::try_from(MENUS_PER_WINDOW_MAX).unwrap();
+        assert_eq!(made_in(began), most);
+        assert_eq!(made_in(began + MENUS_WINDOW / 2), 0);
+        assert_eq!(made_in(began + MENUS_WINDOW), most);
+    }
+
+    #[test]
+    fn a_menu_grows_old_sooner_where_it_is_short_and_when_the_clock_is_set_back() {
+        let made_at = UnixMillis(10_000);
+        let slot = SlotKey { office: OfficeNumber(0), day: ServiceDay::from_number(0), lane: Lane::Regular };
+        let nothing = Shortlist::<Alternative<()>>::of(slot, empty(), empty(), empty(), |()| 0);
+        let choices = nothing.map(|_| -> Choice { unreachable!("nothing was found") });
+        let menu = Menu { choices, written: Box::default(), made_at, edition: 0 };
+        for (after_ms, named, expected) in [
+            (0, 0, false),
+            (249, 4, false),
+            (250, 4, true),
+            (250, ALTERNATIVES_MAX, false),
+            (999, ALTERNATIVES_MAX, false),
+            (1_000, ALTERNATIVES_MAX, true),
+            (-1, ALTERNATIVES_MAX, true),
+        ] {
+            let now = UnixMillis(10_000 + after_ms);
+            assert_eq!(menu.is_old(now, named), expected, "{after_ms} ms, {named} named");
+        }
+    }
+}
