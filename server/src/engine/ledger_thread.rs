@@ -60,6 +60,8 @@ pub(super) struct LedgerThread {
     pub(super) now: UnixMillis,
     pub(super) current: Batch,
     pub(super) sealed: Option<Batch>,
+    /// Operators' writes that wait for what is due: as many as their queue has. No more is taken from there meanwhile.
+    put_off: Vec<Order>,
     /// An empty one with room: batches take turns in three, so that their memory stays warm.
     pub(super) spare: Batch,
     /// Empty, with room: who is answered once a batch is visible.
@@ -92,6 +94,7 @@ impl LedgerThread {
             now,
             current: Batch::default(),
             sealed: None,
+            put_off: Vec::new(),
             spare: Batch::default(),
             published: Vec::new(),
             catalog: None,
@@ -125,7 +128,7 @@ impl LedgerThread {
         log: &LogThread,
     ) -> Result<(), Fatal> {
         let mut open = true;
-        while open || self.sealed.is_some() {
+        while open || self.sealed.is_some() || !self.put_off.is_empty() {
             if self.sealed.is_some() {
                 self.wait_for(log)?;
                 open = open && self.take_waiting(orders, operators);
@@ -169,7 +172,10 @@ impl LedgerThread {
 
     /// Decides everything that has queued up: operators are few, and come before the crowd. Says whether more can come.
     fn take_waiting(&mut self, orders: &Receiver<Order>, operators: &Receiver<Order>) -> bool {
-        let mut round: Vec<Order> = operators.try_iter().collect();
+        let mut round = mem::take(&mut self.put_off);
+        if round.is_empty() {
+            round.extend(operators.try_iter());
+        }
         let (room, mut commands, mut open) = (self.room(round.len()), 0, true);
         while open && commands < room {
             match orders.try_recv() {
@@ -256,6 +262,11 @@ impl LedgerThread {
         }
     }
 
+    /// Whether more is due than was decided.
+    pub(super) fn is_behind(&self) -> bool {
+        self.ledger.next_due() <= self.now
+    }
+
     fn decide(&mut self, order: Order) {
         match order {
             Order::Register(crowd, queued) => {
@@ -266,7 +277,13 @@ impl LedgerThread {
                 }
             }
             Order::Operate { instruction, validate_only, answer } => {
-                self.operate(&instruction, validate_only, answer);
+                // What is due is the schedule's doing, and must not stand at the operator's account. It may take batches.
+                self.decide_due();
+                if self.is_behind() && self.log_full_until.is_none() {
+                    self.put_off.push(Order::Operate { instruction, validate_only, answer });
+                } else {
+                    self.operate(&instruction, validate_only, answer);
+                }
             }
             Order::Command { command, answer } => {
                 let wanted = self.wanted(&command);

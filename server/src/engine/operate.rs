@@ -13,7 +13,7 @@ use kuota_domain::{
 use tokio::sync::oneshot;
 
 use super::{
-    Engine, Failure, Pushback,
+    Engine, Failure,
     batch::{Order, Reply},
     ledger_thread::LedgerThread,
 };
@@ -107,11 +107,9 @@ impl LedgerThread {
             | Directive::ResolveCase { .. }
             | Directive::Reschedule { .. } => None,
         };
-        // What is due is the schedule's doing, and must not stand at the operator's account.
-        self.decide_due();
-        if self.ledger.next_due() <= self.now {
-            let outcome = Err(self.behind());
-            self.current.replies.push(Reply::Operate { outcome, answer });
+        if self.is_behind() {
+            // It was not put off: the log is full, and what is due waits for that to pass.
+            self.current.replies.push(Reply::Operate { outcome: Err(Failure::LogFull), answer });
             return;
         }
         let outcome = match self.ledger.rehearse(instruction, self.now) {
@@ -133,14 +131,5 @@ impl LedgerThread {
             }
         };
         self.current.replies.push(Reply::Operate { outcome, answer });
-    }
-
-    /// Why the schedule has not caught up.
-    fn behind(&self) -> Failure {
-        if self.log_full_until.is_some() {
-            Failure::LogFull
-        } else {
-            Failure::Overloaded(Pushback::default())
-        }
     }
 }
