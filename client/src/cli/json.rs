@@ -4,9 +4,9 @@ pub(super) mod operations;
 pub(super) mod payments;
 
 use kuota_client::{
-    Alternative, Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround, Refusal,
-    RefusalReason, RegisteredApplicant, Registration, RegistrationState, RescheduledFrom, Slot, SlotState,
-    WatchedSlot,
+    Alternative, Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround,
+    Refusal, RefusalReason, RegisteredApplicant, Registration, RegistrationState, RescheduledFrom, Slot,
+    SlotState, WatchedSlot,
 };
 use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};

@@ -168,7 +168,12 @@ impl Refusal {
             | Self::LaneNotOffered { .. }
             | Self::WrongAmount { .. }
             | Self::NoPaymentDue { .. }
-            | Self::HoldExpired { .. } => false,
+            | Self::HoldExpired { .. }
+            | Self::AlreadyRescheduled { .. }
+            | Self::TooLateToReschedule { .. }
+            | Self::NotReschedulable { .. }
+            | Self::SameSlot
+            | Self::TermsDiffer { .. } => false,
         }
     }
 
