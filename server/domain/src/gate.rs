@@ -9,10 +9,9 @@
 
 use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
 use crate::{
-    limits::{PLACES_PER_SHARD_MIN, STANDBYS_PER_SLOT_MAX},
+    limits::PLACES_PER_SHARD_MIN,
+    permits::{Counters, Permits, ShardWay},
     refusal::Refusal,
     sync::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     time::UnixMillis,
@@ -48,30 +47,30 @@ pub enum Ending {
     CutOff,
 }
 
-/// The shared part of a slot: read by every call, written by the ledger's thread at publication.
+/// The shared part of a slot: read by every call, written by the ledger's thread at publication. A small one is one cache
+/// line with the count of its holders, because there are many and each call comes to another.
 #[derive(Debug)]
 pub struct SlotGate {
-    counts: Arc<Counts>,
-    /// As many as there are shards.
-    ways: Box<[Arc<Way>]>,
-}
-
-/// A way into a gate, by way of one of its shards. Passes hold their way, not the gate: what callers share otherwise is the
-/// count of those who hold it.
-#[derive(Debug)]
-pub struct Way(CachePadded<(Arc<Counts>, usize)>);
-
-#[derive(Debug)]
-struct Counts {
     /// `free`, and the flags above it. Read by every refused call and written only when places change.
     word: AtomicU64,
-    capacity: AtomicU32,
     open_at_ms: AtomicI64,
     close_at_ms: AtomicI64,
-    shards: Box<[CachePadded<AtomicU32>]>,
-    standbys: CachePadded<AtomicU32>,
+    capacity: AtomicU32,
     /// The keeper's debt, for whoever looks.
     debt: AtomicU32,
+    permits: Permits,
+}
+
+/// A way into a gate.
+#[derive(Clone, Debug)]
+pub struct Way(WayIn);
+
+#[derive(Clone, Debug)]
+enum WayIn {
+    /// The only one.
+    Gate(Arc<SlotGate>),
+    /// By one of several shards.
+    Shard(Arc<ShardWay>),
 }
 
 impl SlotGate {
@@ -85,21 +84,14 @@ impl SlotGate {
     /// A gate with these figures, its free places as permits, and the keeper that settles it.
     #[must_use]
     pub fn new(figures: Figures, shards: usize) -> (Arc<Self>, Keeper) {
-        let shards: Box<[_]> = (0..shards.max(1)).map(|_| CachePadded::new(AtomicU32::new(0))).collect();
-        let (indices, counts) = (
-            0..shards.len(),
-            Arc::new(Counts {
-                word: AtomicU64::new(0),
-                capacity: AtomicU32::new(0),
-                open_at_ms: AtomicI64::new(0),
-                close_at_ms: AtomicI64::new(0),
-                shards,
-                standbys: CachePadded::new(AtomicU32::new(0)),
-                debt: AtomicU32::new(0),
-            }),
-        );
-        let ways = indices.map(|index| Arc::new(Way(CachePadded::new((counts.clone(), index))))).collect();
-        let gate = Arc::new(Self { counts, ways });
+        let gate = Arc::new(Self {
+            word: AtomicU64::new(0),
+            open_at_ms: AtomicI64::new(0),
+            close_at_ms: AtomicI64::new(0),
+            capacity: AtomicU32::new(0),
+            debt: AtomicU32::new(0),
+            permits: Permits::new(shards),
+        });
         let mut keeper = Keeper { gate: gate.clone(), free: 0, debt: 0 };
         keeper.publish(figures, 0);
         (gate, keeper)
@@ -110,52 +102,60 @@ impl SlotGate {
     pub fn figures(&self) -> Figures {
         // Acquire: pairs with the Release in `Keeper::publish`, so that the times and whatever was published before
         // the word (registrations, request map) are seen with it.
-        let counts = &*self.counts;
-        let word = counts.word.load(Ordering::Acquire);
+        let word = self.word.load(Ordering::Acquire);
         Figures {
-            capacity: counts.capacity.load(Ordering::Relaxed),
+            capacity: self.capacity.load(Ordering::Relaxed),
             free: free_of(word),
             paused: word & PAUSED != 0,
-            open_at: UnixMillis(counts.open_at_ms.load(Ordering::Relaxed)),
-            close_at: UnixMillis(counts.close_at_ms.load(Ordering::Relaxed)),
+            open_at: UnixMillis(self.open_at_ms.load(Ordering::Relaxed)),
+            close_at: UnixMillis(self.close_at_ms.load(Ordering::Relaxed)),
             ending: if word & CUT_OFF == 0 { Ending::Closing } else { Ending::CutOff },
         }
     }
 
     /// A way in. `hint` spreads callers over shards.
     #[must_use]
-    pub fn way(&self, hint: usize) -> &Arc<Way> {
-        &self.ways[hint % self.ways.len()]
+    pub fn way(self: &Arc<Self>, hint: usize) -> Way {
+        Way(match self.permits.shard_way(hint) {
+            None => WayIn::Gate(self.clone()),
+            Some(way) => WayIn::Shard(way.clone()),
+        })
     }
 
     /// Permits in the shards: a sum over moving parts, exact only at rest.
     #[must_use]
     pub fn permits_in(&self) -> u32 {
-        self.counts.shards.iter().map(|shard| shard.load(Ordering::Relaxed)).sum()
+        self.permits.counters().sum()
     }
 
     /// Permits held by asks: exact only at rest, like [`SlotGate::permits_in`].
     #[must_use]
     pub fn permits_out(&self) -> u32 {
-        let (word, debt) = (&self.counts.word, &self.counts.debt);
-        let circulating = free_of(word.load(Ordering::Relaxed)) + debt.load(Ordering::Relaxed);
+        let circulating = free_of(self.word.load(Ordering::Relaxed)) + self.debt.load(Ordering::Relaxed);
         circulating.saturating_sub(self.permits_in())
     }
 
     /// Asks that wait without permits.
     #[must_use]
     pub fn standbys(&self) -> u32 {
-        self.counts.standbys.load(Ordering::Relaxed)
+        self.permits.counters().standbys()
     }
 }
 
 impl Way {
+    fn counters(&self) -> (Counters<'_>, usize) {
+        match &self.0 {
+            WayIn::Gate(gate) => (gate.permits.counters(), 0),
+            WayIn::Shard(way) => way.counters(),
+        }
+    }
+
     /// Lets an ask for `places` in.
     #[must_use]
-    pub fn enter(self: &Arc<Self>, places: u32) -> Option<Pass> {
-        let (counts, shard) = &*self.0;
-        if counts.claim(places, *shard) {
-            return Some(self.pass(Held::Permits(places)));
+    pub fn enter(&self, places: u32) -> Option<Pass> {
+        let (counters, shard) = self.counters();
+        if counters.claim(places, shard) {
+            return Some(self.clone().pass(Held::Permits(places)));
         }
         self.enter_standby()
     }
@@ -163,88 +163,25 @@ impl Way {
     /// Claims for several asks at once: `places` permits, or as many as there are. What is not [`Pass::split`] off goes
     /// back when the pass is dropped.
     #[must_use]
-    pub fn enter_many(self: &Arc<Self>, places: u32) -> Pass {
-        let (counts, shard) = &*self.0;
-        self.pass(Held::Permits(counts.take_up_to(places, *shard)))
+    pub fn enter_many(&self, places: u32) -> Pass {
+        let (counters, shard) = self.counters();
+        self.clone().pass(Held::Permits(counters.take_up_to(places, shard)))
     }
 
     /// Lets an ask in without permit or seat: whoever calls this bounds how many there are.
     #[must_use]
-    pub fn enter_unseated(self: &Arc<Self>) -> Pass {
+    pub const fn enter_unseated(self) -> Pass {
         self.pass(Held::Nothing)
     }
 
     /// Lets an ask in to wait without permits, unless too many do already.
     #[must_use]
-    pub fn enter_standby(self: &Arc<Self>) -> Option<Pass> {
-        // Relaxed: the count bounds a queue and orders nothing else.
-        let standbys = &self.0.0.standbys;
-        let mut waiting = standbys.load(Ordering::Relaxed);
-        while waiting < STANDBYS_PER_SLOT_MAX {
-            let taken =
-                standbys.compare_exchange_weak(waiting, waiting + 1, Ordering::Relaxed, Ordering::Relaxed);
-            match taken {
-                Ok(_) => return Some(self.pass(Held::Seat)),
-                Err(current) => waiting = current,
-            }
-        }
-        None
+    pub fn enter_standby(&self) -> Option<Pass> {
+        self.counters().0.wait().then(|| self.clone().pass(Held::Seat))
     }
 
-    fn pass(self: &Arc<Self>, held: Held) -> Pass {
-        Pass { way: self.clone(), held }
-    }
-}
-
-impl Counts {
-    /// Takes exactly `places` permits, from several shards if need be, or none.
-    fn claim(&self, places: u32, hint: usize) -> bool {
-        let taken = self.take_up_to(places, hint);
-        if taken == places {
-            return true;
-        }
-        self.give(taken, hint);
-        false
-    }
-
-    /// Takes as many permits as there are, `most` at the most.
-    fn take_up_to(&self, most: u32, hint: usize) -> u32 {
-        let mut taken = 0;
-        for step in 0..self.shards.len() {
-            if taken == most {
-                break;
-            }
-            let shard = &self.shards[(hint.wrapping_add(step)) % self.shards.len()];
-            let mut there = shard.load(Ordering::Relaxed);
-            while there > 0 {
-                let part = there.min(most - taken);
-                // Acquire: pairs with the Release in `give`; who holds a permit sees what its giver did.
-                let swap =
-                    shard.compare_exchange_weak(there, there - part, Ordering::Acquire, Ordering::Relaxed);
-                match swap {
-                    Ok(_) => {
-                        taken += part;
-                        break;
-                    }
-                    Err(current) => there = current,
-                }
-            }
-        }
-        taken
-    }
-
-    fn give(&self, permits: u32, hint: usize) {
-        if permits > 0 {
-            // Release: pairs with the Acquire in `take_up_to`.
-            self.shards[hint % self.shards.len()].fetch_add(permits, Ordering::Release);
-        }
-    }
-
-    fn give_evenly(&self, permits: u32) {
-        let shards = u32::try_from(self.shards.len()).unwrap_or(u32::MAX);
-        for (index, spare) in (0..self.shards.len()).zip(0..) {
-            self.give(permits / shards + u32::from(spare < permits % shards), index);
-        }
+    const fn pass(self, held: Held) -> Pass {
+        Pass { way: self, held }
     }
 }
 
@@ -285,7 +222,7 @@ enum Held {
 /// An ask's way to the ledger: permits, or a standby's seat. Dropped, it gives back what it holds.
 #[derive(Debug)]
 pub struct Pass {
-    way: Arc<Way>,
+    way: Way,
     held: Held,
 }
 
@@ -308,7 +245,7 @@ impl Pass {
         match &mut self.held {
             Held::Permits(held) if *held >= places => {
                 *held -= places;
-                Some(self.way.pass(Held::Permits(places)))
+                Some(self.way.clone().pass(Held::Permits(places)))
             }
             Held::Permits(_) | Held::Seat | Held::Nothing => None,
         }
@@ -316,7 +253,7 @@ impl Pass {
 
     /// The way it came.
     #[must_use]
-    pub const fn way(&self) -> &Arc<Way> {
+    pub const fn way(&self) -> &Way {
         &self.way
     }
 
@@ -329,12 +266,10 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let (counts, shard) = &*self.way.0;
+        let (counters, shard) = self.way.counters();
         match self.held {
-            Held::Permits(permits) => counts.give(permits, *shard),
-            Held::Seat => {
-                counts.standbys.fetch_sub(1, Ordering::Relaxed);
-            }
+            Held::Permits(permits) => counters.give(permits, shard),
+            Held::Seat => counters.end_wait(),
             Held::Nothing => {}
         }
     }
@@ -353,7 +288,7 @@ pub struct Keeper {
 impl Keeper {
     /// Publishes committed figures after a batch whose grants spent `spent` permits of this slot.
     pub fn publish(&mut self, figures: Figures, spent: u32) {
-        let gate = &self.gate.counts;
+        let gate = &self.gate;
         gate.capacity.store(figures.capacity, Ordering::Relaxed);
         gate.open_at_ms.store(figures.open_at.0, Ordering::Relaxed);
         gate.close_at_ms.store(figures.close_at.0, Ordering::Relaxed);
@@ -370,7 +305,7 @@ impl Keeper {
         self.free = figures.free;
         if owed < 0 {
             self.debt = 0;
-            gate.give_evenly(u32::try_from(-owed).unwrap_or(u32::MAX));
+            gate.permits.counters().give_evenly(u32::try_from(-owed).unwrap_or(u32::MAX));
         } else {
             self.debt = u32::try_from(owed).unwrap_or(u32::MAX);
         }
@@ -380,9 +315,9 @@ impl Keeper {
     /// Takes permits that came home against the debt; says whether it is paid.
     pub fn settle(&mut self) -> bool {
         if self.debt > 0 {
-            self.debt -= self.gate.counts.take_up_to(self.debt, 0);
+            self.debt -= self.gate.permits.counters().take_up_to(self.debt, 0);
         }
-        self.gate.counts.debt.store(self.debt, Ordering::Relaxed);
+        self.gate.debt.store(self.debt, Ordering::Relaxed);
         self.debt == 0
     }
 
@@ -402,6 +337,12 @@ impl Keeper {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::limits::STANDBYS_PER_SLOT_MAX;
+
+    #[test]
+    fn a_small_slot_is_one_cache_line_with_the_count_of_its_holders() {
+        assert!(size_of::<SlotGate>() + 2 * size_of::<usize>() <= 64, "{}", size_of::<SlotGate>());
+    }
 
     fn figures(free: u32) -> Figures {
         let (open_at, close_at) = (UnixMillis(1_000), UnixMillis(2_000));

@@ -44,6 +44,7 @@ pub mod limits;
 pub mod nik;
 pub mod passport;
 pub mod payment;
+mod permits;
 pub mod refusal;
 pub mod registration;
 pub mod rescheduling;
