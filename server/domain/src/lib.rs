@@ -34,6 +34,7 @@ pub mod calendar;
 pub mod catalog;
 pub mod catalog_diff;
 pub mod code;
+pub mod days;
 pub mod distance;
 pub mod event;
 pub mod fees;

@@ -1,15 +1,14 @@
 //! Which offices and slots there are: an immutable snapshot that calls read without a lock, replaced by the ledger's
 //! thread when something is added.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use hashbrown::HashMap;
 use kuota_domain::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
+    days::Days,
     fees::Fees,
     gate::{Figures, SlotGate},
     ids::{OfficeId, OfficeNumber},
@@ -42,7 +41,7 @@ pub struct OfficeEntry {
     /// Whether it is still in the catalogue.
     pub open: bool,
     rule: Option<WeeklyOpening>,
-    days: BTreeMap<ServiceDay, DaySlots>,
+    days: Days<DaySlots>,
 }
 
 /// One slot.
@@ -146,7 +145,7 @@ impl Directory {
             let days = entry.days.clone();
             *entry = Arc::new(OfficeEntry { office: office.clone(), open, rule, days });
         } else {
-            let entry = OfficeEntry { office: office.clone(), open, rule, days: BTreeMap::new() };
+            let entry = OfficeEntry { office: office.clone(), open, rule, days: Days::default() };
             self.offices.push(Arc::new(entry));
             Arc::make_mut(&mut self.numbers).insert(office.id.clone(), number);
         }
@@ -154,7 +153,7 @@ impl Directory {
 
     pub(super) fn add_slot(&mut self, slot: SlotKey, gate: &Arc<SlotGate>) {
         if let Some(entry) = self.offices.get_mut(slot.office.index()) {
-            let day = Arc::make_mut(entry).days.entry(slot.day).or_default();
+            let day = Arc::make_mut(entry).days.get_or_insert_with(slot.day, DaySlots::default);
             let entry = SlotEntry { gate: gate.clone(), menu: ArcSwapOption::empty() };
             day[slot.lane.index()] = Some(Arc::new(entry));
         }
@@ -185,7 +184,7 @@ impl OfficeEntry {
 
     /// Slots from a day on, in order.
     pub fn slots_from(&self, day: ServiceDay) -> impl Iterator<Item = (ServiceDay, Lane, &Arc<SlotGate>)> {
-        self.days.range(day..).flat_map(slots_of_day)
+        self.days.from(day).flat_map(slots_of_day)
     }
 }
 

@@ -3,12 +3,13 @@
 //! for a watcher, however slow it is: it holds a position, and never an old state.
 
 use std::{
-    collections::{BTreeSet, HashSet, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use dashmap::DashMap;
+use hashbrown::HashSet;
 use kuota_domain::{
     calendar::ServiceDay,
     gate::Figures,

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     calendar::ServiceDay,
     catalog::Office,
+    days::Days,
     event::{Change, CommandMark, Event, Override, Release, Times},
     ids::{OfficeNumber, RegistrationId, TrancheNumber},
     payment::CaseNumber,
@@ -224,7 +225,7 @@ impl Ledger {
         } else if number.index() == self.offices.len() {
             self.journal.note(Undo::Office(number, None));
             self.office_numbers.insert(office.id.clone(), number);
-            let (office, days) = (office.clone(), std::collections::BTreeMap::new());
+            let (office, days) = (office.clone(), Days::default());
             self.offices.push(OfficeState { office, open: true, days, planned_until: UnixMillis::MIN });
         } else {
             return Err(Misfit::Office(number.0));
@@ -241,7 +242,7 @@ impl Ledger {
         }
         self.keep_day(slot.office, slot.day);
         let state = self.offices.get_mut(slot.office.index()).ok_or(Misfit::Office(slot.office.0))?;
-        let day = state.days.entry(slot.day).or_insert_with(|| DayState::new(times));
+        let day = state.days.get_or_insert_with(slot.day, || DayState::new(times));
         if day.closed {
             return Err(misfit);
         }

@@ -152,7 +152,12 @@ impl Ledger {
             }
             Undo::Day(office, day, before) => {
                 let days = &mut self.offices[office.index()].days;
-                restore(days, day, before.map(|before| *before));
+                match before {
+                    Some(before) => days.insert(day, *before),
+                    None => {
+                        days.remove(&day);
+                    }
+                }
             }
             Undo::TrancheAdded => {
                 self.tranches.pop();

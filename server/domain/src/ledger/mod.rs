@@ -37,6 +37,7 @@ use self::{
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
+    days::Days,
     event::{Change, FORMAT, Override, Times},
     fees::{Fees, Rupiah},
     gate::{Ending, Figures},
@@ -126,7 +127,7 @@ struct PaymentRecord {
 struct OfficeState {
     office: Arc<Office>,
     open: bool,
-    days: BTreeMap<ServiceDay, DayState>,
+    days: Days<DayState>,
     /// Its schedule is complete until then. Not part of the state.
     planned_until: UnixMillis,
 }

@@ -109,7 +109,7 @@ impl Ledger {
         let horizon = rule.map_or(today, |rule| rule.horizon(today));
         let overrides = || self.overrides_of(number);
         let last_set = overrides().next_back().map_or(today, |(slot, _)| slot.day);
-        let last_known = state.days.keys().next_back().copied().unwrap_or(today);
+        let last_known = state.days.last().unwrap_or(today);
         let last = last_known.max(last_set).max(horizon);
         // An override of a day that is over has nothing to say any more.
         let past = overrides().filter(|(slot, _)| slot.day < today && !self.is_bookable(*slot));
