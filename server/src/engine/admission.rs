@@ -30,10 +30,8 @@ pub(super) struct Door {
     /// Asks that may wait. Read by every ask, rarely written: on a line of its own.
     limit: CachePadded<AtomicUsize>,
     asked_per_served: AtomicU64,
-    /// Asks that the ledger's thread has not taken. Every ask counts itself in: on a line of its own.
+    /// Asks that the ledger's thread has not taken.
     pub(super) queued: Arc<AtomicUsize>,
-    /// Asks that the ledger's thread has taken and that are not answered.
-    taken: AtomicUsize,
     /// Asks shed so far.
     shed: AtomicU64,
 }
@@ -42,7 +40,7 @@ impl Default for Door {
     fn default() -> Self {
         let limit = CachePadded::new(AtomicUsize::new(NO_LIMIT));
         let (asked_per_served, shed) = (AtomicU64::new(1), AtomicU64::new(0));
-        Self { limit, asked_per_served, queued: Arc::default(), taken: AtomicUsize::new(0), shed }
+        Self { limit, asked_per_served, queued: Arc::default(), shed }
     }
 }
 
@@ -56,11 +54,6 @@ impl Door {
     /// Asks that wait for the ledger.
     pub(super) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
-    }
-
-    /// Asks on their way that are not answered.
-    fn waiting(&self) -> usize {
-        self.queued() + self.taken.load(Ordering::Relaxed)
     }
 
     fn set(&self, reading: &Reading) {
@@ -103,7 +96,7 @@ impl Engine {
         if limit == NO_LIMIT {
             return Ok(());
         }
-        match congestion::admit(limit, self.read.door.waiting(), from.waiting()) {
+        match congestion::admit(limit, self.read.askings.under_way(), from.waiting()) {
             Ok(()) => Ok(()),
             // INV-3: its registration is there, or on its way.
             Err(_) if self.read.requests.knows(request) => Ok(()),
@@ -140,11 +133,9 @@ impl LedgerThread {
         self.refuse(order, &Failure::Overloaded(self.read.door.shed()));
     }
 
-    /// Says how many asks it has, and once an interval how many may wait.
+    /// Says, once an interval, how many may wait.
     pub(super) fn mind_the_door(&mut self) {
         let (now, door) = (Instant::now(), &self.read.door);
-        let sealed = self.sealed.as_ref().map_or(0, |batch| batch.replies.len());
-        door.taken.store(self.current.replies.len() + sealed, Ordering::Relaxed);
         // Under overload nothing is taken while the log is busy: then those who are in it tell.
         let first = self.current.oldest.or_else(|| self.sealed.as_ref()?.oldest);
         let waiting = first.map(|queued| now.duration_since(queued));

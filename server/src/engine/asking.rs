@@ -1,8 +1,12 @@
 //! Who has an ask on its way. It only makes other asks of the same person wait without permits, so that one person's many
 //! asks cannot hold many places.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use crossbeam_utils::CachePadded;
 use dashmap::{DashMap, Entry};
 use hashbrown::DefaultHashBuilder;
 use kuota_domain::{nik::ApplicantKey, registration::Applicant};
@@ -13,14 +17,22 @@ use crate::limits::UNDER_WAY_PARTS;
 
 type Applicants = DashMap<ApplicantKey, (), DefaultHashBuilder>;
 
-/// Every applicant with an ask on its way.
-#[derive(Debug)]
-pub(super) struct Askings(Arc<Applicants>);
+/// Every ask on its way, and every applicant with one.
+#[derive(Debug, Default)]
+pub(super) struct Askings(Arc<UnderWay>);
 
-impl Default for Askings {
+#[derive(Debug)]
+struct UnderWay {
+    applicants: Applicants,
+    /// Every ask counts itself in and out: on a line of its own. Relaxed: it orders nothing.
+    asks: CachePadded<AtomicUsize>,
+}
+
+impl Default for UnderWay {
     fn default() -> Self {
         let hashing = DefaultHashBuilder::default();
-        Self(Arc::new(DashMap::with_hasher_and_shard_amount(hashing, UNDER_WAY_PARTS)))
+        let applicants = DashMap::with_hasher_and_shard_amount(hashing, UNDER_WAY_PARTS);
+        Self { applicants, asks: CachePadded::default() }
     }
 }
 
@@ -29,7 +41,7 @@ impl Askings {
     pub(super) fn begin(&self, party: &[Applicant], from: &Origin) -> Asking {
         let (mut taken, mut alone) = (SmallVec::new(), true);
         for applicant in party {
-            match self.0.entry(applicant.key) {
+            match self.0.applicants.entry(applicant.key) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(());
                     taken.push(applicant.key);
@@ -37,7 +49,13 @@ impl Askings {
                 Entry::Occupied(_) => alone = false,
             }
         }
-        Asking { taken, alone, applicants: self.0.clone(), _ticket: from.ticket() }
+        self.0.asks.fetch_add(1, Ordering::Relaxed);
+        Asking { taken, alone, under_way: self.0.clone(), _ticket: from.ticket() }
+    }
+
+    /// Asks that are not answered.
+    pub(super) fn under_way(&self) -> usize {
+        self.0.asks.load(Ordering::Relaxed)
     }
 }
 
@@ -46,7 +64,7 @@ impl Askings {
 pub(super) struct Asking {
     taken: SmallVec<[ApplicantKey; 1]>,
     alone: bool,
-    applicants: Arc<Applicants>,
+    under_way: Arc<UnderWay>,
     _ticket: Ticket,
 }
 
@@ -60,7 +78,8 @@ impl Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         for key in &self.taken {
-            self.applicants.remove(key);
+            self.under_way.applicants.remove(key);
         }
+        self.under_way.asks.fetch_sub(1, Ordering::Relaxed);
     }
 }
