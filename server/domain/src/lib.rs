@@ -49,6 +49,7 @@ mod permits;
 pub mod refusal;
 pub mod registration;
 pub mod rescheduling;
+pub mod session;
 pub mod slot;
 mod sync;
 pub mod time;
