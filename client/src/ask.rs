@@ -50,6 +50,7 @@ impl Ask {
                 applicants: Vec::new(),
                 durability: Durability::Durable.into(),
                 ground: PriorityGround::Unspecified.into(),
+                session: String::new(),
             },
         }
     }
@@ -75,6 +76,13 @@ impl Ask {
     #[must_use]
     pub fn ground(mut self, ground: PriorityGround) -> Self {
         self.request.ground = ground.into();
+        self
+    }
+
+    /// In this session, by its start: `08:00`. Without one it is the earliest with room for the party.
+    #[must_use]
+    pub fn session(mut self, start: impl Into<String>) -> Self {
+        self.request.session = start.into();
         self
     }
 

@@ -97,11 +97,11 @@ mod watch;
 pub use kuota_api::v1::{
     Alternative, ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability,
     Event, EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane,
-    Override, PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase, PaymentCaseCause,
-    PaymentCaseState, PriorityGround, Receipt, Refusal, RefusalReason, RegisteredApplicant, Registration,
-    RegistrationState, RescheduleSpeciallyResponse, RescheduledFrom, ResolvePaymentCaseResponse,
-    ResumeResponse, ScheduleOpeningResponse, Scope, SetQuotaResponse, Slot, SlotChange, SlotState,
-    WatchedSlot,
+    OfficeSession, Override, PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase,
+    PaymentCaseCause, PaymentCaseState, PriorityGround, Receipt, Refusal, RefusalReason, RegisteredApplicant,
+    Registration, RegistrationState, RescheduleSpeciallyResponse, RescheduledFrom,
+    ResolvePaymentCaseResponse, ResumeResponse, ScheduleOpeningResponse, Scope, Session, SetQuotaResponse,
+    Slot, SlotChange, SlotState, WatchedSlot,
 };
 
 pub use self::{

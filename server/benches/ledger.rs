@@ -47,6 +47,7 @@ fn ask(number: u128) -> Ask {
         .into_iter()
         .collect(),
         ground: None,
+        session: None,
         code_seed: u64::try_from(spread >> 64).unwrap(),
     }
 }

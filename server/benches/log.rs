@@ -33,6 +33,7 @@ fn grant(number: u32) -> Event {
         slot: SlotKey { office: OfficeNumber(0), day: world::day("2026-11-30"), lane: Lane::Regular },
         tranche: TrancheNumber(1),
         state: RegistrationState::Confirmed,
+        session: None,
         queue_number: number,
         code: BookingCode::draw(number.into(), 0),
         applicants: [Applicant {

@@ -391,6 +391,7 @@ async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() 
                 }]
                 .into(),
                 ground: None,
+                session: None,
                 durability: kuota_server::engine::Durability::Durable,
             };
             tokio::spawn(async move { engine.register(wish, &Origin::default()).await })

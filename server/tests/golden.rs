@@ -114,7 +114,11 @@ async fn write(data: &Arc<tempfile::TempDir>) {
     };
     let held =
         catalog(&[(OFFICE.into(), 1)]).replace("places = 1\n", "places = 1\nconfirm = \"BY_PAYMENT\"\n");
-    let text = support::PRICES.to_owned() + &held + &lane("cut_off_time = \"10:00\"");
+    let sessions = "sessions = [{ start = \"08:00\", end = \"11:00\", share = 1 }]\n";
+    let held = held.replace("BY_PAYMENT\"\n", &format!("BY_PAYMENT\"\n{sessions}"));
+    let one_day = "cut_off_time = \"10:00\"\nsessions = [{ start = \"08:00\", end = \"09:00\", share = 1 }, \
+                   { start = \"09:00\", end = \"10:00\", share = 1 }]";
+    let text = support::PRICES.to_owned() + &held + &lane(one_day);
     let source = CatalogSource::Text { name: "golden".into(), text };
     let server = Friday::at("2027-01-08T07:00:00Z").catalog(source).data(data).start().await;
     let hold = async |person| {

@@ -216,6 +216,7 @@ fn long_log(events: u64) -> Writer {
         };
         let id = writer.command(&Command::Register(Ask {
             ground: None,
+            session: None,
             registration: RegistrationId(u128::from_be_bytes(spread(number))),
             request: RequestKey { caller: CallerNumber(0), id: number },
             content: ContentHash(spread(number)),

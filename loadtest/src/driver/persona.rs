@@ -46,7 +46,11 @@ pub fn next(
             RefusalReason::NotOpenYet | RefusalReason::Busy => {
                 (i64::from(retry_after_ms.unwrap_or(0)) * 1_000, true)
             }
-            RefusalReason::SoldOut | RefusalReason::NotEnoughPlaces | RefusalReason::Paused => (0, false),
+            RefusalReason::SoldOut
+            | RefusalReason::NotEnoughPlaces
+            | RefusalReason::Paused
+            | RefusalReason::SessionFull
+            | RefusalReason::SessionBegun => (0, false),
             RefusalReason::Unspecified
             | RefusalReason::Closed
             | RefusalReason::AlreadyRegistered
@@ -61,7 +65,8 @@ pub fn next(
             | RefusalReason::TooLateToReschedule
             | RefusalReason::NotReschedulable
             | RefusalReason::SameSlot
-            | RefusalReason::TermsDiffer => return Next::End { has_place: false },
+            | RefusalReason::TermsDiffer
+            | RefusalReason::NoSuchSession => return Next::End { has_place: false },
         },
         // Whether it was carried out is not known: only the same id tells.
         Some(Outcome::Failed { .. }) | None => (0, true),

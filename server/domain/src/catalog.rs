@@ -8,6 +8,7 @@ use crate::{
     fees::Fees,
     ids::{OfficeId, OpeningId},
     refusal::Refusal,
+    session::{SessionPlaces, SessionShare, deal},
     slot::Lane,
     time::UnixMillis,
 };
@@ -58,6 +59,9 @@ pub struct LaneOffer {
     pub cut_off_minute: Option<u16>,
     /// How long a place is held for its payment, in minutes; `None`: places are confirmed at once.
     pub hold_minutes: Option<u32>,
+    /// Windows of the day that its places are dealt out over, in order and apart from each other; none: one comes at any
+    /// time.
+    pub sessions: Vec<SessionShare>,
 }
 
 impl LaneOffer {
@@ -65,6 +69,12 @@ impl LaneOffer {
     #[must_use]
     pub fn cut_off(&self, day: ServiceDay, zone: &Zone) -> Option<UnixMillis> {
         Some(day.minute(self.cut_off_minute?, zone))
+    }
+
+    /// So many places of a day, dealt out over its sessions.
+    #[must_use]
+    pub fn deal(&self, places: u32) -> Vec<SessionPlaces> {
+        deal(places, &self.sessions)
     }
 }
 

@@ -124,6 +124,11 @@ fn office(office: &Office) -> Fields {
         if let Some(minutes) = offer.hold_minutes {
             fields.insert(format!("lane {} hold_minutes", offer.lane), minutes.to_string());
         }
+        if !offer.sessions.is_empty() {
+            let sessions = offer.sessions.iter().map(|one| format!("{} x{}", one.session, one.share));
+            let sessions = sessions.collect::<Vec<_>>().join(", ");
+            fields.insert(format!("lane {} sessions", offer.lane), sessions);
+        }
     }
     fields
 }

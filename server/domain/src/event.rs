@@ -9,6 +9,7 @@ use crate::{
     ids::{CallerNumber, ContentHash, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     payment::{CaseNumber, Payment, PaymentEffect, Resolution},
     registration::Registration,
+    session::{SessionPlaces, Turn},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -112,6 +113,8 @@ pub enum Change {
         places: u32,
         /// Its times now, and its day's.
         times: Times,
+        /// How its places are dealt out over sessions now; empty where there are none.
+        sessions: Box<[SessionPlaces]>,
     },
     /// A registration.
     Granted(Arc<Registration>),
@@ -168,15 +171,18 @@ impl Change {
             | Self::CaseResolved(_) => true,
             Self::Cancelled { case, .. } => case.is_some(),
             Self::OfficeDefined { office, .. } => {
-                let is_new =
-                    |offer: &LaneOffer| offer.cut_off_minute.is_some() || offer.hold_minutes.is_some();
+                let is_new = |offer: &LaneOffer| {
+                    offer.cut_off_minute.is_some()
+                        || offer.hold_minutes.is_some()
+                        || !offer.sessions.is_empty()
+                };
                 office.lanes.iter().any(is_new)
             }
-            Self::TrancheReleased(Release { times, .. }) | Self::TrancheChanged { times, .. } => {
-                times.cut_off.is_some()
-            }
+            Self::TrancheReleased(Release { times, sessions, .. })
+            | Self::TrancheChanged { times, sessions, .. } => times.cut_off.is_some() || !sessions.is_empty(),
             Self::Granted(registration) => {
                 registration.particulars.is_some()
+                    || registration.session.is_some()
                     || registration.applicants.iter().any(|applicant| applicant.passport.is_some())
             }
             Self::LogOpened { .. }
@@ -300,8 +306,8 @@ pub struct Rescheduled {
     pub to: SlotKey,
     /// The tranche in force there.
     pub tranche: TrancheNumber,
-    /// Its number in the queue there.
-    pub queue_number: u32,
+    /// Its session and its number in the queue there.
+    pub turn: Turn,
     /// When its hold expires, if it is held.
     pub hold_expires: Option<UnixMillis>,
     /// The caller's wish, which counts; `None`: an operator's, which does not.
@@ -367,6 +373,8 @@ pub struct Release {
     pub places: u32,
     /// When they can be had.
     pub times: Times,
+    /// How they are dealt out over sessions; empty where there are none.
+    pub sessions: Box<[SessionPlaces]>,
 }
 
 /// The instants that rule a tranche.

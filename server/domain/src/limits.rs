@@ -12,6 +12,8 @@ pub const REASON_CHARS_MAX: usize = 200;
 pub const SLUG_CHARS_MAX: usize = 63;
 /// Places of one lane on one day.
 pub const PLACES_PER_LANE_MAX: u32 = 1_000_000;
+/// Sessions of one lane.
+pub const SESSIONS_PER_LANE_MAX: usize = 48;
 /// Offices of one catalogue.
 pub const OFFICES_MAX: usize = 10_000;
 /// Rupiah of one passport, or of one lane's surcharge.

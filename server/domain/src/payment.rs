@@ -9,6 +9,7 @@ use crate::{
     fees::Rupiah,
     ids::{CallerNumber, RegistrationId, TrancheNumber},
     limits::PAYMENT_REFERENCE_CHARS_MAX,
+    session::Turn,
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -99,8 +100,9 @@ impl CaseCause {
 pub enum PaymentEffect {
     /// The held place is confirmed.
     Confirmed,
-    /// The hold had expired and the place was still free: it is taken again, and confirmed.
-    Reinstated,
+    /// The hold had expired and the place was still free: it is taken again, and confirmed. With another turn where its
+    /// own session has no room for it any more, or is over.
+    Reinstated(Option<Turn>),
     /// There is no place for it: a case is opened.
     CaseOpened(CaseNumber, CaseCause),
 }
@@ -116,8 +118,8 @@ pub enum Resolution {
         slot: SlotKey,
         /// The tranche in force there.
         tranche: TrancheNumber,
-        /// Its number in the queue there.
-        queue_number: u32,
+        /// Its session and its number in the queue there.
+        turn: Turn,
     },
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    calendar::ServiceDay, fees::Rupiah, registration::RegistrationState, slot::Lane, time::UnixMillis,
+    calendar::ServiceDay, fees::Rupiah, registration::RegistrationState, session::SessionStart, slot::Lane,
+    time::UnixMillis,
 };
 
 /// Why a place was not given, or a command not carried out.
@@ -96,6 +97,27 @@ pub enum Refusal {
         /// Since then.
         at: UnixMillis,
     },
+    /// The session has no room for the party; or, where any would do, none that is still to come has.
+    SessionFull {
+        /// Places left in it; or, where any would do, in the one with most.
+        available: u32,
+        /// Places needed.
+        asked: u32,
+        /// Sessions still to come with room for the party.
+        with_room: Vec<SessionStart>,
+    },
+    /// The lane has no such session on that day.
+    NoSuchSession {
+        /// Those it has.
+        offered: Vec<SessionStart>,
+    },
+    /// The session has begun; or, where any would do, all have.
+    SessionBegun {
+        /// When it did; or when the last did.
+        at: UnixMillis,
+        /// Sessions still to come with room for the party.
+        with_room: Vec<SessionStart>,
+    },
 }
 
 /// Something that lanes and offices ask for, each their own.
@@ -129,7 +151,7 @@ impl Refusal {
     }
 
     /// Names of the reasons, as in the API and in metrics.
-    pub const REASONS: [&'static str; 19] = [
+    pub const REASONS: [&'static str; 22] = [
         "SOLD_OUT",
         "NOT_ENOUGH_PLACES",
         "NOT_OPEN_YET",
@@ -149,6 +171,9 @@ impl Refusal {
         "NOT_RESCHEDULABLE",
         "SAME_SLOT",
         "TERMS_DIFFER",
+        "SESSION_FULL",
+        "NO_SUCH_SESSION",
+        "SESSION_BEGUN",
     ];
 
     /// Whether another day, lane or office may do: then they are named.
@@ -173,7 +198,11 @@ impl Refusal {
             | Self::TooLateToReschedule { .. }
             | Self::NotReschedulable { .. }
             | Self::SameSlot
-            | Self::TermsDiffer { .. } => false,
+            | Self::TermsDiffer { .. }
+            // Those name sessions of the same day that have room.
+            | Self::SessionFull { .. }
+            | Self::NoSuchSession { .. }
+            | Self::SessionBegun { .. } => false,
         }
     }
 
@@ -200,6 +229,9 @@ impl Refusal {
             Self::NotReschedulable { .. } => 16,
             Self::SameSlot => 17,
             Self::TermsDiffer { .. } => 18,
+            Self::SessionFull { .. } => 19,
+            Self::NoSuchSession { .. } => 20,
+            Self::SessionBegun { .. } => 21,
         }
     }
 }

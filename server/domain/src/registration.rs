@@ -12,6 +12,7 @@ use crate::{
     nik::ApplicantKey,
     passport::{Ground, PassportKind},
     payment::{CaseNumber, Payment},
+    session::{Session, SessionStart},
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -86,6 +87,8 @@ pub struct Ask {
     pub content: ContentHash,
     /// Where and when.
     pub slot: SlotKey,
+    /// The session they wish to come in; `None`: any.
+    pub session: Option<SessionStart>,
     /// The party.
     pub applicants: Party,
     /// Why they come by the priority lane.
@@ -130,7 +133,9 @@ pub struct Registration {
     pub tranche: TrancheNumber,
     /// Where it stands.
     pub state: RegistrationState,
-    /// Order of the grant within office and day, from 1.
+    /// The window of the day to come in; `None` where the lane has none.
+    pub session: Option<Session>,
+    /// Order of the grant within office, day and session, from 1.
     pub queue_number: u32,
     /// What the person reads out.
     pub code: BookingCode,

@@ -3,13 +3,16 @@
 
 mod world;
 
+use std::collections::HashMap;
+
 use kuota_domain::{
-    event::Change,
-    ids::RegistrationId,
-    ledger::{CatalogConflict, Rejection},
+    event::{Change, Event},
+    ids::{CallerNumber, RegistrationId},
+    ledger::{Cancellation, CatalogConflict, Command, Decision, Ledger, Rejection},
     refusal::Refusal,
     registration::RegistrationState,
     slot::Lane,
+    time::UnixMillis,
 };
 use world::{World, catalog, day, instant, office};
 
@@ -269,4 +272,28 @@ fn the_demo_opens_the_next_five_service_days_once() {
     assert!(world.ledger.open_now(5, world.now).is_empty(), "what is open stays as it is");
     world.at(T0);
     assert_eq!(world.replayed().digest(), world.ledger.digest());
+}
+
+#[test]
+fn a_log_that_contradicts_itself_does_not_replay() {
+    let offices = vec![office("kanim-pontianak", &[(Lane::Regular, 2)])];
+    let mut world = World::new(&catalog(offices), instant("2026-11-27T07:00:00Z"));
+    let wish = world.ask("2026-11-30", Lane::Regular, &[1]);
+    world.register(wish).unwrap();
+    let grant = world.log.last().unwrap().clone();
+    let mut misfits: HashMap<&str, Vec<Event>> = HashMap::new();
+    misfits.insert("not opened", world.log[1..].to_vec());
+    misfits.insert("opened twice", [&world.log[..1], &world.log[..1]].concat());
+    misfits.insert("granted twice", [&world.log[..], std::slice::from_ref(&grant)].concat());
+    let mut early = world.log.clone();
+    early.last_mut().unwrap().at = UnixMillis(0);
+    misfits.insert("early", early);
+    for (name, log) in misfits {
+        let mut ledger = Ledger::default();
+        assert!(log.iter().any(|event| ledger.apply(event).is_err()), "{name}");
+    }
+    let unknown =
+        Cancellation { registration: RegistrationId(5), caller: CallerNumber(0), reason: Box::default() };
+    let decision: Result<Decision, _> = world.ledger.decide(&Command::Cancel(unknown), world.now);
+    assert_eq!(decision, Err(Rejection::NotFound));
 }

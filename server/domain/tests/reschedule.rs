@@ -17,6 +17,7 @@ use kuota_domain::{
     refusal::{Refusal, Term},
     registration::{Applicant, Ask, Registration, RegistrationState},
     rescheduling::Rescheduling,
+    session::Turn,
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
@@ -419,12 +420,13 @@ fn an_operator_may_also_on_the_day_itself_and_it_does_not_count() {
 
 #[test]
 fn an_event_that_gives_two_places_or_none_does_not_fit() {
+    let first = Turn { session: None, queue_number: 1 };
     let step = |granted: &Registration| Rescheduled {
         id: granted.id,
         from: monday(),
         to: tuesday(),
         tranche: TrancheNumber(0),
-        queue_number: 1,
+        turn: first,
         hold_expires: None,
         request: Some(key(100)),
     };
@@ -436,7 +438,11 @@ fn an_event_that_gives_two_places_or_none_does_not_fit() {
         ("held", |step| Rescheduled { hold_expires: Some(UnixMillis(0)), ..step }, Misfit::Registration),
         ("a request that was used", |step| Rescheduled { request: Some(key(1)), ..step }, Misfit::Reused),
         ("another tranche", |step| Rescheduled { tranche: TrancheNumber(1), ..step }, Misfit::Tranche(1)),
-        ("a gap in the queue", |step| Rescheduled { queue_number: 2, ..step }, Misfit::QueueNumber),
+        (
+            "a gap in the queue",
+            |step| Rescheduled { turn: Turn { session: None, queue_number: 2 }, ..step },
+            Misfit::QueueNumber,
+        ),
     ];
     for (name, spoil, expected) in rows {
         let (mut world, granted) = pontianak();

@@ -4,6 +4,7 @@ mod render;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -14,9 +15,10 @@ use kuota_domain::{
     ids::Slug,
     limits::{
         HOLD_MINUTES_DEFAULT, HOLD_MINUTES_MAX, HOLIDAYS_MAX, OFFICES_MAX, OPENINGS_MAX, PLACES_PER_LANE_MAX,
-        RUPIAH_MAX, WEEKS_AHEAD_MAX,
+        RUPIAH_MAX, SESSIONS_PER_LANE_MAX, WEEKS_AHEAD_MAX,
     },
     passport::PassportKind,
+    session::{Session, SessionShare},
     slot::Lane,
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -114,6 +116,16 @@ struct LaneEntry {
     #[serde(default)]
     confirm: Confirm,
     hold_minutes: Option<Spanned<Bounded<1, HOLD_MINUTES_MAX>>>,
+    #[serde(default)]
+    sessions: Vec<SessionEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionEntry {
+    start: Spanned<Clock>,
+    end: Clock,
+    share: Bounded<1, PLACES_PER_LANE_MAX>,
 }
 
 /// When a place is confirmed.
@@ -244,10 +256,31 @@ fn check_lanes(entries: Vec<LaneEntry>, fees: &Fees) -> Result<Vec<LaneOffer>, C
             source: entry.source.into(),
             cut_off_minute: entry.cut_off_time.map(|time| time.0),
             hold_minutes,
+            sessions: check_sessions(entry.sessions)?,
         });
     }
     lanes.sort_by_key(|offer| offer.lane);
     Ok(lanes)
+}
+
+/// In order, whatever their order in the file.
+fn check_sessions(entries: Vec<SessionEntry>) -> Result<Vec<SessionShare>, Complaint> {
+    let mut sessions: Vec<SessionShare> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let span = entry.start.span();
+        if sessions.len() == SESSIONS_PER_LANE_MAX {
+            return Err((span, format!("at most {SESSIONS_PER_LANE_MAX} sessions are allowed")));
+        }
+        let session = Session::new(entry.start.get_ref().0, entry.end.0);
+        let session = session.map_err(|error| (span.clone(), error.to_string()))?;
+        if let Some(other) = sessions.iter().find(|other| other.session.overlaps(session)) {
+            return Err((span, format!("session {session} overlaps {}", other.session)));
+        }
+        let share = NonZeroU32::new(entry.share.0).unwrap_or(NonZeroU32::MIN);
+        sessions.push(SessionShare { session, share });
+    }
+    sessions.sort_by_key(|one| one.session);
+    Ok(sessions)
 }
 
 /// Values that are read from a text and say what is allowed when they are not well-formed.

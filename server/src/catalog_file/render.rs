@@ -6,6 +6,7 @@ use kuota_domain::{
     calendar::{Weekday, WeeklyOpening},
     catalog::{Catalog, Office},
     fees::Price,
+    session::SessionShare,
 };
 use toml::Value;
 
@@ -80,6 +81,14 @@ fn office(office: &Office, text: &mut String) {
             pair(text, "confirm", "BY_PAYMENT");
             pair(text, "hold_minutes", i64::from(minutes));
         }
+        if !offer.sessions.is_empty() {
+            line(text, "sessions = [");
+            for SessionShare { session, share } in &offer.sessions {
+                let (start, end) = (session.start(), session.end());
+                line(text, &format!("  {{ start = \"{start}\", end = \"{end}\", share = {share} }},"));
+            }
+            line(text, "]");
+        }
     }
 }
 
@@ -99,6 +108,10 @@ fn pair(text: &mut String, key: &str, value: impl Into<Value>) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
+    use kuota_domain::session::Session;
+
     use super::super::{WEST_KALIMANTAN, parse};
     use super::*;
 
@@ -108,6 +121,12 @@ mod tests {
         catalog.offices[0].name = "Kantor \"Satu\"\n\\ \u{1F6C2}".into();
         catalog.offices[0].lanes.clear();
         catalog.offices[1].lanes[0].hold_minutes = Some(90);
+        catalog.offices[2].lanes[0].sessions = [(480, 540, 3), (540, 1_440, 1)]
+            .map(|(start, end, share)| SessionShare {
+                session: Session::new(start, end).unwrap(),
+                share: NonZeroU32::new(share).unwrap(),
+            })
+            .into();
         let text = render(&catalog);
         assert_eq!(parse("rendered", &text).unwrap(), catalog, "{text}");
     }

@@ -132,7 +132,10 @@ pub fn retry_after(refusal: &Refusal, now: UnixMillis, spread: u64) -> Option<Du
         | Refusal::TooLateToReschedule { .. }
         | Refusal::NotReschedulable { .. }
         | Refusal::SameSlot
-        | Refusal::TermsDiffer { .. } => None,
+        | Refusal::TermsDiffer { .. }
+        | Refusal::SessionFull { .. }
+        | Refusal::NoSuchSession { .. }
+        | Refusal::SessionBegun { .. } => None,
     }
 }
 

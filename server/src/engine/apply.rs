@@ -93,7 +93,7 @@ impl LedgerThread {
             Change::Cancelled { case, .. } => *case,
             Change::PaymentReceived(receipt) => match receipt.effect {
                 PaymentEffect::CaseOpened(number, _) => Some(number),
-                PaymentEffect::Confirmed | PaymentEffect::Reinstated => None,
+                PaymentEffect::Confirmed | PaymentEffect::Reinstated(_) => None,
             },
             Change::CaseResolved(resolved) => Some(resolved.case),
             _ => None,

@@ -15,6 +15,7 @@ use kuota_domain::{
     passport::{Ground, PassportKind},
     refusal::Refusal,
     registration::{Applicant, Ask, Party},
+    session::SessionStart,
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
@@ -44,6 +45,8 @@ pub struct Wish {
     pub day: ServiceDay,
     /// The lane.
     pub lane: Lane,
+    /// The session; `None`: any.
+    pub session: Option<SessionStart>,
     /// The party. Their NIKs are wiped when the call leaves here (INV-10).
     pub party: SmallVec<[Person; 1]>,
     /// Why they come by the priority lane.
@@ -176,12 +179,13 @@ impl Engine {
         };
         if let (None, Some(gate)) = (&refusal, gate) {
             self.admit(key, from)?;
-            let (applicants, content) = self.identify(slot, wish.party, wish.ground);
+            let (applicants, content) = self.identify(slot, wish.party, (wish.ground, wish.session));
             let ask = Ask {
                 registration: self.new_registration_id(now),
                 request: key,
                 content,
                 slot,
+                session: wish.session,
                 applicants,
                 ground: wish.ground,
                 code_seed: Uuid::new_v4().as_u64_pair().0,
@@ -189,7 +193,7 @@ impl Engine {
             return self.enter((gate, from, now), ask, (wish.durability, caller), ready);
         }
         if self.read.requests.knows(key) {
-            let (_, content) = self.identify(slot, wish.party, wish.ground);
+            let (_, content) = self.identify(slot, wish.party, (wish.ground, wish.session));
             match self.read.requests.join(key, content, (wish.durability, caller)) {
                 Found::Vacant => {}
                 found => return found.reached(),
@@ -297,7 +301,7 @@ impl Engine {
         &self,
         slot: SlotKey,
         mut party: SmallVec<[Person; 1]>,
-        ground: Option<Ground>,
+        specifics: (Option<Ground>, Option<SessionStart>),
     ) -> (Party, ContentHash) {
         let mut content = Sha256::new();
         content.update(slot.office.0.to_be_bytes());
@@ -313,7 +317,7 @@ impl Engine {
             Applicant { key, last_four: person.nik.last_four(), passport: person.passport, reference }
         });
         let applicants: Party = applicants.collect();
-        specifics_into(&applicants, ground, &mut content);
+        specifics_into(&applicants, specifics, &mut content);
         let mut hash = [0; 16];
         hash.copy_from_slice(&content.finalize()[..16]);
         (applicants, ContentHash(hash))
@@ -322,8 +326,12 @@ impl Engine {
 
 /// Hashes what some asks say beyond the rest. Nothing where they do not: the repeat of an ask from before there was
 /// anything to say is the same ask.
-fn specifics_into(party: &[Applicant], ground: Option<Ground>, content: &mut Sha256) {
-    if ground.is_none() && party.iter().all(|applicant| applicant.passport.is_none()) {
+fn specifics_into(
+    party: &[Applicant],
+    (ground, session): (Option<Ground>, Option<SessionStart>),
+    content: &mut Sha256,
+) {
+    if ground.is_none() && session.is_none() && party.iter().all(|applicant| applicant.passport.is_none()) {
         return;
     }
     // A byte each: fewer than are hashed of one more applicant, so that no other party spells the same.
@@ -331,6 +339,9 @@ fn specifics_into(party: &[Applicant], ground: Option<Ground>, content: &mut Sha
         content.update([applicant.passport.map_or(0, PassportKind::number)]);
     }
     content.update([ground.map_or(0, Ground::number)]);
+    if let Some(session) = session {
+        content.update([session.number()]);
+    }
 }
 
 /// How far a registration came without waiting.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Api, BoxStream, command,
-    convert::{self, Violations, ground_of, lane_of, passport_of, state_of, timestamp},
+    convert::{self, Violations, ground_of, lane_of, passport_of, session_of, state_of, timestamp},
     history,
     language::Language,
     office,
@@ -418,5 +418,6 @@ fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistra
         payment_case_numbers: found.cases().iter().map(|case| case.0).collect(),
         rescheduled_from: reschedule::left(found, directory),
         reschedule_time: found.moved().map(|moved| timestamp(moved.at)),
+        session: found.session.map(session_of),
     }
 }

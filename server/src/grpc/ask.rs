@@ -15,6 +15,7 @@ pub(super) struct Ask<'a> {
     pub(super) applicants: SmallVec<[Applicant<'a>; 1]>,
     pub(super) durability: i32,
     pub(super) ground: i32,
+    pub(super) session: &'a str,
 }
 
 /// `kuota.v1.Applicant`, borrowed. Has no `Debug` that would tell digits (INV-10).
@@ -44,6 +45,7 @@ impl<'a> Ask<'a> {
                 (5, Value::Bytes(applicant)) => ask.applicants.push(Applicant::read(applicant)?),
                 (6, Value::Number(durability)) => ask.durability = i32::try_from(durability).ok()?,
                 (7, Value::Number(ground)) => ask.ground = i32::try_from(ground).ok()?,
+                (8, Value::Bytes(text)) => ask.session = str::from_utf8(text).ok()?,
                 _ => return None,
             }
         }
@@ -65,6 +67,7 @@ impl<'a> Ask<'a> {
             applicants: request.applicants.iter().map(applicant).collect(),
             durability: request.durability,
             ground: request.ground,
+            session: &request.session,
         }
     }
 }
@@ -155,6 +158,7 @@ mod tests {
             applicants: vec![applicant("6171010101900001", "\u{e9}"), applicant("", &"x".repeat(200))],
             durability: v1::Durability::Accepted.into(),
             ground: v1::PriorityGround::Pregnant.into(),
+            session: "08:00".into(),
         }
     }
 

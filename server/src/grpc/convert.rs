@@ -9,6 +9,7 @@ use kuota_domain::{
     nik::Nik,
     passport::{Ground, PassportKind},
     registration::{Registration, RegistrationState},
+    session::{Session, SessionStart},
     slot::Lane,
     time::UnixMillis,
 };
@@ -63,12 +64,14 @@ pub(super) fn wish(ask: &Ask<'_>, caller: CallerNumber) -> Result<Wish, Status> 
     let lane = violations.take("lane", lane(ask.lane));
     let durability = violations.take("durability", durability(ask.durability));
     let ground = violations.take("ground", ground(ask.ground, lane)).flatten();
+    let named = Some(ask.session).filter(|text| !text.is_empty());
+    let session = violations.take("session", named.map(SessionStart::parse).transpose()).flatten();
     let party = party(&ask.applicants, &mut violations);
     violations.check()?;
     match (request_id, day, lane, durability) {
         (Some(request_id), Some(day), Some(lane), Some(durability)) => {
             let office = ask.office_id.into();
-            Ok(Wish { caller, request_id, office, day, lane, party, ground, durability })
+            Ok(Wish { caller, request_id, office, day, lane, session, party, ground, durability })
         }
         _ => Err(invalid(Vec::new())),
     }
@@ -239,6 +242,11 @@ pub(super) const fn lane_of(lane: Lane) -> v1::Lane {
     }
 }
 
+/// The API's form of a session.
+pub(super) fn session_of(session: Session) -> v1::Session {
+    v1::Session { start_time: session.start().to_string(), end_time: session.end().to_string() }
+}
+
 /// The API's name of a state.
 pub(super) const fn state_of(state: RegistrationState) -> v1::RegistrationState {
     match state {
@@ -302,5 +310,6 @@ pub(super) fn registration(granted: &Granted, directory: &Directory) -> v1::Regi
         payment_case_numbers: registration.cases().iter().map(|case| case.0).collect(),
         rescheduled_from: reschedule::left(registration, directory),
         reschedule_time: registration.moved().map(|moved| timestamp(moved.at)),
+        session: registration.session.map(session_of),
     }
 }

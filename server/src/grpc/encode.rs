@@ -67,6 +67,12 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
     if registration.particulars.is_some() {
         particulars(registration, directory, out);
     }
+    if let Some(session) = registration.session {
+        nested(24, out, |out| {
+            text(1, &session.start().to_compact_string(), out);
+            text(2, &session.end().to_compact_string(), out);
+        });
+    }
 }
 
 /// What few registrations have.
@@ -140,6 +146,7 @@ mod tests {
         passport::{Ground, PassportKind},
         payment::{CaseNumber, Payment, PaymentReference},
         registration::{Move, Particulars, RegistrationState},
+        session::Session,
         slot::{Lane, SlotKey},
     };
 
@@ -198,6 +205,7 @@ mod tests {
             },
             tranche: TrancheNumber(1),
             state,
+            session: is_priced.then(|| Session::new(8 * 60, 9 * 60).unwrap()),
             queue_number: 120,
             code: BookingCode::draw(0xDEAD_BEEF, 0),
             applicants: (1..).take(applicants).collect::<Vec<u16>>().into_iter().map(applicant).collect(),

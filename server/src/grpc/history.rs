@@ -6,6 +6,7 @@ use kuota_domain::{
     event::{Change, Event, PaymentReceipt},
     ids::OfficeNumber,
     payment::{CaseCause, Payment, PaymentEffect, Resolution},
+    session::{Session, SessionPlaces, Turn},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -103,19 +104,22 @@ fn describe(directory: &Directory, change: &Change) -> String {
         Change::Paused(scope) => format!("Paused {}.", scoped(directory, *scope)),
         Change::Resumed(scope) => format!("Resumed {}.", scoped(directory, *scope)),
         Change::TrancheReleased(release) => format!(
-            "{}: {} places, opening at {}.",
+            "{}: {} places, opening at {}{}.",
             at(release.slot),
             release.places,
-            instant(release.times.open_at)
+            instant(release.times.open_at),
+            dealt(&release.sessions)
         ),
-        Change::TrancheChanged { slot, places, times, .. } => {
-            format!("{}: now {places} places, opening at {}.", at(*slot), instant(times.open_at))
+        Change::TrancheChanged { slot, places, times, sessions, .. } => {
+            let (place, opening, dealt) = (at(*slot), instant(times.open_at), dealt(sessions));
+            format!("{place}: now {places} places, opening at {opening}{dealt}.")
         }
         Change::Granted(registration) => format!(
-            "Granted {} for {} at {}, queue number {}.",
+            "Granted {} for {} at {}{}, queue number {}.",
             registration.code,
             people(registration.places()),
             at(registration.slot),
+            hours(registration.session),
             registration.queue_number
         ),
         Change::Cancelled { slot, case: None, .. } => {
@@ -130,18 +134,18 @@ fn describe(directory: &Directory, change: &Change) -> String {
             format!("Not paid for in time; the places at {} are free again.", at(*slot))
         }
         Change::Rescheduled(step) => format!(
-            "Rescheduled from {} to {}, queue number {}{}.",
+            "Rescheduled from {} to {}{}{}.",
             at(step.from),
             at(step.to),
-            step.queue_number,
+            queued(step.turn),
             if step.request.is_some() { "" } else { "; it does not count" }
         ),
         Change::PaymentReceived(receipt) => paid(receipt, &at(receipt.slot)),
         Change::CaseResolved(resolved) => match resolved.resolution {
             Resolution::Refund => format!("Payment case {}: the money goes back.", resolved.case.0),
-            Resolution::Place { slot, queue_number, .. } => {
+            Resolution::Place { slot, turn, .. } => {
                 let (case, place) = (resolved.case.0, at(slot));
-                format!("Payment case {case}: a place at {place}, queue number {queue_number}.")
+                format!("Payment case {case}: a place at {place}{}.", queued(turn))
             }
         },
         Change::DayClosed { office, day: date, .. } => {
@@ -158,8 +162,9 @@ fn paid(receipt: &PaymentReceipt, place: &str) -> String {
     let reference = reference.as_str();
     match receipt.effect {
         PaymentEffect::Confirmed => format!("{amount} paid ({reference}); {place} is confirmed."),
-        PaymentEffect::Reinstated => {
-            format!("{amount} paid late ({reference}); {place} was still free, and is confirmed.")
+        PaymentEffect::Reinstated(turn) => {
+            let turn = turn.map(queued).unwrap_or_default();
+            format!("{amount} paid late ({reference}); {place} was still free, and is confirmed{turn}.")
         }
         PaymentEffect::CaseOpened(case, cause) => {
             let why = match cause {
@@ -171,6 +176,22 @@ fn paid(receipt: &PaymentReceipt, place: &str) -> String {
             format!("{amount} paid ({reference}); {why}: payment case {}.", case.0)
         }
     }
+}
+
+fn queued(Turn { session, queue_number }: Turn) -> String {
+    format!("{}, queue number {queue_number}", hours(session))
+}
+
+fn hours(session: Option<Session>) -> String {
+    session.map_or_else(String::new, |session| format!(", {session}"))
+}
+
+fn dealt(sessions: &[SessionPlaces]) -> String {
+    if sessions.is_empty() {
+        return String::new();
+    }
+    let each = sessions.iter().map(|one| format!("{} at {}", one.places, one.session));
+    format!(": {}", each.collect::<Vec<_>>().join(", "))
 }
 
 fn scoped(directory: &Directory, scope: Scope) -> String {

@@ -9,6 +9,7 @@ use kuota_domain::{
     ids::OfficeNumber,
     limits::SLUG_CHARS_MAX,
     passport::PassportKind,
+    session::SessionPlaces,
 };
 use tonic::{Request, Response, Status};
 
@@ -97,6 +98,15 @@ fn office(office: &Office, fees: &Fees) -> v1::Office {
                 hold: offer
                     .hold_minutes
                     .map(|minutes| prost_types::Duration { seconds: i64::from(minutes) * 60, nanos: 0 }),
+                sessions: offer
+                    .deal(offer.places)
+                    .into_iter()
+                    .map(|SessionPlaces { session, places }| v1::OfficeSession {
+                        start_time: session.start().to_string(),
+                        end_time: session.end().to_string(),
+                        daily_places: places,
+                    })
+                    .collect(),
             })
             .collect(),
     }

@@ -225,6 +225,16 @@ pub(super) fn refusal(
         Refusal::BeyondHorizon { horizon } => say("horizon", horizon.to_string()),
         Refusal::LaneNotOffered { offered } => say("offered", words::lanes(offered)),
         Refusal::NotOpenYet { open_at } => answer.open_time = Some(timestamp(*open_at)),
+        Refusal::SessionFull { available, asked, with_room } => {
+            say("available", available.to_string());
+            say("asked", asked.to_string());
+            say("sessions_with_room", words::sessions(with_room));
+        }
+        Refusal::NoSuchSession { offered } => say("offered", words::sessions(offered)),
+        Refusal::SessionBegun { at, with_room } => {
+            say("began_at_ms", at.0.to_string());
+            say("sessions_with_room", words::sessions(with_room));
+        }
         Refusal::SoldOut
         | Refusal::Paused
         | Refusal::Busy
@@ -264,5 +274,8 @@ const fn reason(refusal: &Refusal) -> v1::RefusalReason {
         Refusal::NotReschedulable { .. } => v1::RefusalReason::NotReschedulable,
         Refusal::SameSlot => v1::RefusalReason::SameSlot,
         Refusal::TermsDiffer { .. } => v1::RefusalReason::TermsDiffer,
+        Refusal::SessionFull { .. } => v1::RefusalReason::SessionFull,
+        Refusal::NoSuchSession { .. } => v1::RefusalReason::NoSuchSession,
+        Refusal::SessionBegun { .. } => v1::RefusalReason::SessionBegun,
     }
 }

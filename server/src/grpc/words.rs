@@ -3,6 +3,7 @@
 use kuota_domain::{
     ledger::Objection,
     refusal::{Refusal, Term},
+    session::SessionStart,
     slot::Lane,
 };
 
@@ -60,6 +61,25 @@ fn in_english(refusal: &Refusal) -> String {
                 "Places there are paid for before they are confirmed; cancel, and register there.".into()
             }
         },
+        Refusal::SessionFull { asked, with_room, .. } if with_room.is_empty() => {
+            format!("No session of this day that is still to come has room for a party of {asked}.")
+        }
+        Refusal::SessionFull { asked, with_room, .. } => {
+            let room = sessions(with_room);
+            format!("This session has no room for a party of {asked}; there is room at {room}.")
+        }
+        Refusal::NoSuchSession { offered } if offered.is_empty() => {
+            "There are no sessions here: leave the session out.".into()
+        }
+        Refusal::NoSuchSession { offered } => {
+            format!("There is no such session here; sessions begin at {}.", sessions(offered))
+        }
+        Refusal::SessionBegun { with_room, .. } if with_room.is_empty() => {
+            "This session has begun, and no later one of this day has room.".into()
+        }
+        Refusal::SessionBegun { with_room, .. } => {
+            format!("This session has begun; there is room at {}.", sessions(with_room))
+        }
     }
 }
 
@@ -110,7 +130,31 @@ fn in_indonesian(refusal: &Refusal) -> String {
                 "Tempat di sana harus dibayar sebelum dipastikan; batalkan, lalu daftar di sana.".into()
             }
         },
+        Refusal::SessionFull { asked, with_room, .. } if with_room.is_empty() => {
+            format!("Tidak ada sesi berikutnya pada hari ini yang cukup untuk {asked} orang.")
+        }
+        Refusal::SessionFull { asked, with_room, .. } => {
+            let room = sessions(with_room);
+            format!("Sesi ini tidak cukup untuk {asked} orang; masih ada tempat pada {room}.")
+        }
+        Refusal::NoSuchSession { offered } if offered.is_empty() => {
+            "Di sini tidak ada pembagian sesi; kosongkan pilihan sesi.".into()
+        }
+        Refusal::NoSuchSession { offered } => {
+            format!("Sesi ini tidak ada; sesi dimulai pada {}.", sessions(offered))
+        }
+        Refusal::SessionBegun { with_room, .. } if with_room.is_empty() => {
+            "Sesi ini sudah dimulai, dan sesi berikutnya pada hari ini sudah penuh.".into()
+        }
+        Refusal::SessionBegun { with_room, .. } => {
+            format!("Sesi ini sudah dimulai; masih ada tempat pada {}.", sessions(with_room))
+        }
     }
+}
+
+/// The names of sessions, as in the contract.
+pub(super) fn sessions(sessions: &[SessionStart]) -> String {
+    sessions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The names of lanes, as in the contract.

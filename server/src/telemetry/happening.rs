@@ -49,7 +49,7 @@ impl Happening {
             Change::HoldExpired { .. } => Some(Self::Expired),
             Change::PaymentReceived(receipt) => Some(Self::Paid(match receipt.effect {
                 PaymentEffect::Confirmed => Paid::Confirmed,
-                PaymentEffect::Reinstated => Paid::Reinstated,
+                PaymentEffect::Reinstated(_) => Paid::Reinstated,
                 PaymentEffect::CaseOpened(..) => Paid::Case,
             })),
             Change::CaseResolved(resolved) => match resolved.resolution {

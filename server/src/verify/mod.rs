@@ -4,6 +4,7 @@
 mod days;
 mod format;
 mod payments;
+mod places;
 mod reschedule;
 
 use std::{
@@ -97,10 +98,13 @@ struct Slot {
     open_at_ms: i64,
     cut_off_ms: Option<i64>,
     taken: u64,
+    /// By their starts.
+    sessions: HashMap<u32, places::Window>,
 }
 
 struct Grant {
     slot: SlotKey,
+    session: Option<stored::Session>,
     request: (u32, Vec<u8>),
     applicants: Vec<Vec<u8>>,
     code: u64,
@@ -128,6 +132,7 @@ struct Oracle {
     offices: u32,
     tranches: Vec<SlotKey>,
     slots: HashMap<SlotKey, Slot>,
+    shares: places::Shares,
     grants: HashMap<Vec<u8>, Grant>,
     requests: HashSet<(u32, Vec<u8>)>,
     codes: HashSet<u64>,
@@ -135,7 +140,8 @@ struct Oracle {
     money: payments::Money,
     live: HashMap<Vec<u8>, Vec<u8>>,
     days: HashMap<DayKey, Vec<Vec<u8>>>,
-    queue_numbers: HashSet<(DayKey, u32)>,
+    /// By day and, where there is one, the start of the session.
+    queue_numbers: HashSet<(DayKey, Option<u32>, u32)>,
     /// When booking for a day ends, and when the day does.
     ends: HashMap<DayKey, (i64, i64)>,
     /// Days that ended, and from when on they may be forgotten.
@@ -228,7 +234,7 @@ impl Oracle {
             Body::OfficeDefined(office) if office.number > self.offices => {
                 return Some("offices are not numbered in order");
             }
-            Body::OfficeDefined(office) => self.offices = self.offices.max(office.number + 1),
+            Body::OfficeDefined(office) => self.office_defined(office),
             Body::OfficeClosed(office) if office.number >= self.offices => return Some("unknown office"),
             Body::OfficeClosed(_) => {}
             Body::OpeningRemoved(_) | Body::CatalogApplied(_) => {}
@@ -277,40 +283,6 @@ impl Oracle {
         None
     }
 
-    fn released(&mut self, released: &stored::TrancheReleased) -> Option<&'static str> {
-        let slot = released.slot.as_ref().map(key)?;
-        if released.tranche as usize != self.tranches.len() + 1 || self.slots.contains_key(&slot) {
-            return Some("a tranche is numbered out of order, or a slot released twice");
-        }
-        if slot.0 >= self.offices {
-            return Some("unknown office");
-        }
-        self.tranches.push(slot);
-        let (capacity, open_at_ms) = (u64::from(released.places), released.open_at_ms);
-        let cut_off_ms = released.cut_off_ms;
-        self.slots.insert(slot, Slot { capacity, open_at_ms, cut_off_ms, taken: 0 });
-        self.ends.insert((slot.0, slot.1), (released.close_at_ms, released.day_end_ms));
-        None
-    }
-
-    fn changed(&mut self, at_ms: i64, changed: &stored::TrancheChanged) -> Option<&'static str> {
-        let known = (changed.tranche as usize).checked_sub(1).and_then(|index| self.tranches.get(index));
-        let Some(slot) = known.and_then(|slot| self.slots.get_mut(slot)) else {
-            return Some("unknown tranche");
-        };
-        if changed.slot.as_ref().map(key).as_ref() != known {
-            return Some("a tranche is changed for another slot");
-        }
-        let moved = slot.open_at_ms != changed.open_at_ms;
-        let was_open = slot.open_at_ms <= at_ms;
-        (slot.capacity, slot.open_at_ms) = (changed.places.into(), changed.open_at_ms);
-        slot.cut_off_ms = changed.cut_off_ms;
-        if let Some((office, day, _)) = known {
-            self.ends.insert((*office, *day), (changed.close_at_ms, changed.day_end_ms));
-        }
-        (moved && was_open).then_some("the opening of an opened tranche is moved")
-    }
-
     fn granted(
         &mut self,
         seq: u64,
@@ -354,6 +326,8 @@ impl Oracle {
         let day = (slot.0, slot.1);
         let (cited, billing) = (self.cited(granted.tranche), granted.hold);
         let is_held = self.is_held(slot);
+        let (session, queue_number) = (granted.session, granted.queue_number);
+        let misplaced = self.take_session(slot, session, party);
         let complaint = if granted.fee_rupiah.map(u64::from) != fee {
             Some("a fee is not what the catalogue in force comes to")
         } else if is_cut_off {
@@ -368,7 +342,9 @@ impl Oracle {
             || self.ends.get(&day).is_none_or(|(close, _)| at_ms >= *close)
         {
             Some("a grant comes after booking for its service day has ended")
-        } else if !self.queue_numbers.insert((day, granted.queue_number)) {
+        } else if misplaced.is_some() {
+            misplaced
+        } else if !self.queue_numbers.insert((day, session.map(|one| one.start_minute), queue_number)) {
             Some("a queue number is given twice")
         } else if !self.codes.insert(granted.code) {
             Some("a booking code is given twice")
@@ -384,7 +360,7 @@ impl Oracle {
         self.days.entry(day).or_default().push(id.clone());
         let standing = if billing.is_some() { Standing::Held } else { Standing::Confirmed };
         let (code, hold) = (granted.code, billing);
-        let grant = Grant { slot, request, applicants, code, standing, fee, hold, moved: None };
+        let grant = Grant { slot, session, request, applicants, code, standing, fee, hold, moved: None };
         self.grants.insert(id, grant);
         complaint
     }
@@ -424,6 +400,8 @@ impl Oracle {
         if let Some(slot) = self.slots.get_mut(&grant.slot) {
             slot.taken = slot.taken.saturating_sub(grant.applicants.len() as u64);
         }
+        let (slot, session, party) = (grant.slot, grant.session, grant.applicants.len() as u64);
+        self.free_session(slot, session, party);
     }
 
     fn cancelled(&mut self, at_ms: i64, cancelled: &stored::Cancelled) -> Option<&'static str> {

@@ -70,7 +70,7 @@ impl Oracle {
     ) -> Option<&'static str> {
         let stored::PaymentReceived { registration_id: id, payment_reference, amount_rupiah, .. } = received;
         let Some(grant) = self.grants.get(&id) else { return Some("a payment is for no registration") };
-        let (standing, slot) = (grant.standing, grant.slot);
+        let (standing, slot, own) = (grant.standing, grant.slot, grant.session);
         if grant.hold.is_none() || grant.fee != Some(u64::from(amount_rupiah)) {
             return Some("a payment is accepted that is not the fee of a held place");
         }
@@ -81,7 +81,11 @@ impl Oracle {
         match (received.effect, standing) {
             (1, Standing::Held) => {}
             (2, Standing::Expired) => {
-                if let Some(fault) = self.take_again(at_ms, &id, slot) {
+                let (session, queue_number) = match received.queue_number {
+                    0 => (own, None),
+                    number => (received.session, Some(number)),
+                };
+                if let Some(fault) = self.take_again(at_ms, &id, (slot, session, queue_number)) {
                     return Some(fault);
                 }
             }
@@ -131,18 +135,23 @@ impl Oracle {
         let before = std::mem::replace(&mut grant.slot, slot);
         self.move_day(&id, (before.0, before.1), (slot.0, slot.1));
         self.confirm(&id, reference);
-        let number = ((slot.0, slot.1), resolved.queue_number);
-        if !self.queue_numbers.insert(number) {
-            return Some("a queue number is given twice");
-        }
         if self.cited(resolved.tranche) != Some(slot) {
             return Some("a place cites a tranche of another slot");
         }
-        self.take_again(at_ms, &id, slot)
+        self.take_again(at_ms, &id, (slot, resolved.session, Some(resolved.queue_number)))
     }
 
-    /// A registration without a place takes one, by the rules of a grant.
-    fn take_again(&mut self, at_ms: i64, id: &[u8], slot: super::SlotKey) -> Option<&'static str> {
+    /// A registration without a place takes one, by the rules of a grant; at the end of a queue, unless it kept its number.
+    fn take_again(
+        &mut self,
+        at_ms: i64,
+        id: &[u8],
+        (slot, session, queue_number): (super::SlotKey, Option<stored::Session>, Option<u32>),
+    ) -> Option<&'static str> {
+        let queue = ((slot.0, slot.1), session.map(|one| one.start_minute));
+        if queue_number.is_some_and(|number| !self.queue_numbers.insert((queue.0, queue.1, number))) {
+            return Some("a queue number is given twice");
+        }
         let applicants = self.grants.get(id).map(|grant| grant.applicants.clone()).unwrap_or_default();
         let party = applicants.len() as u64;
         for applicant in applicants {
@@ -153,7 +162,10 @@ impl Oracle {
                 );
             }
         }
-        self.take_places(at_ms, party, slot)
+        if let Some(grant) = self.grants.get_mut(id) {
+            grant.session = session;
+        }
+        self.take_places(at_ms, party, (slot, session))
     }
 
     /// Places are taken by a registration that is there already, by the rules of a grant.
@@ -161,7 +173,7 @@ impl Oracle {
         &mut self,
         at_ms: i64,
         party: u64,
-        slot: super::SlotKey,
+        (slot, session): (super::SlotKey, Option<stored::Session>),
     ) -> Option<&'static str> {
         let Some(places) = self.slots.get_mut(&slot) else {
             return Some("a place is taken where there are none");
@@ -176,7 +188,10 @@ impl Oracle {
         if early {
             self.fault(super::Kind::Early, "a place is taken once more before its opening");
         }
-        (is_cut_off || is_closed || self.is_held(slot)).then_some("a place is taken where no grant may be")
+        if is_cut_off || is_closed || self.is_held(slot) {
+            return Some("a place is taken where no grant may be");
+        }
+        self.take_session(slot, session, party)
     }
 
     /// A registration leaves memory: its payments do too, unless a case of theirs is open.

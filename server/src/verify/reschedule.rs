@@ -28,6 +28,7 @@ impl Oracle {
         let (is_again, is_held, party) =
             (grant.moved.is_some(), grant.standing == Standing::Held, grant.applicants.len() as u64);
         grant.slot = to;
+        let left_session = std::mem::replace(&mut grant.session, step.session);
         let held_until = grant.hold.map(|hold| hold.expires_ms).filter(|_| is_held);
         if let (Some(hold), Some(expires_ms)) = (&mut grant.hold, step.hold_expires_ms) {
             hold.expires_ms = expires_ms;
@@ -44,6 +45,7 @@ impl Oracle {
         if let Some(left) = self.slots.get_mut(&from) {
             left.taken = left.taken.saturating_sub(party);
         }
+        self.free_session(from, left_session, party);
         let end_ms = self.ends.get(&(from.0, from.1)).map_or(i64::MIN, |(_, end_ms)| *end_ms);
         let until_ms = if is_callers { end_ms.saturating_sub(SHORTEST_DAY_MS) } else { end_ms };
         let new_end_ms = self.ends.get(&(to.0, to.1)).map(|(_, end_ms)| *end_ms);
@@ -56,7 +58,7 @@ impl Oracle {
         };
         let surcharge = |lane| self.surcharges.get(&lane).copied().unwrap_or(0);
         let is_dearer = surcharge(from.2) != surcharge(to.2);
-        let taken = self.take_places(at_ms, party, to);
+        let taken = self.take_places(at_ms, party, (to, step.session));
         if is_callers && is_again {
             Some("a registration is rescheduled a second time")
         } else if at_ms >= until_ms {
@@ -67,7 +69,11 @@ impl Oracle {
             Some("a reschedule changes how long a place is held")
         } else if self.cited(step.tranche) != Some(to) {
             Some("a reschedule cites a tranche of another slot")
-        } else if !self.queue_numbers.insert(((to.0, to.1), step.queue_number)) {
+        } else if !self.queue_numbers.insert((
+            (to.0, to.1),
+            step.session.map(|one| one.start_minute),
+            step.queue_number,
+        )) {
             Some("a queue number is given twice")
         } else {
             taken

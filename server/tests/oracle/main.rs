@@ -2,6 +2,7 @@
 
 mod payments;
 mod reschedule;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -40,7 +41,7 @@ fn opened() -> Vec<(i64, Event)> {
         open_at_ms: OPEN_AT_MS,
         close_at_ms: CLOSE_AT_MS,
         day_end_ms: DAY_END_MS,
-        cut_off_ms: None,
+        ..TrancheReleased::default()
     };
     vec![
         at(0, Body::LogOpened(LogOpened { log_id, format: FORMAT, nik_key_check })),
@@ -122,7 +123,7 @@ fn what_operators_do_is_sound_too() {
         open_at_ms: OPEN_AT_MS,
         close_at_ms: CLOSE_AT_MS + 2_000,
         day_end_ms: DAY_END_MS + 2_000,
-        cut_off_ms: None,
+        ..TrancheChanged::default()
     };
     let more = [
         at(1_000, Body::Paused(Paused { scope })),
@@ -172,7 +173,7 @@ fn each_broken_invariant_is_counted_and_named() {
             open_at_ms,
             close_at_ms,
             day_end_ms,
-            cut_off_ms: None,
+            ..TrancheChanged::default()
         })
     };
     let cut_off = |cut_off_ms| match changed(OPEN_AT_MS) {

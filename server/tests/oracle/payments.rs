@@ -37,6 +37,7 @@ fn paid(at_ms: i64, number: u8, reference: &str, outcome: (u32, u32, u32)) -> (i
         effect,
         payment_case,
         cause,
+        ..PaymentReceived::default()
     };
     at(at_ms, Body::PaymentReceived(received))
 }
@@ -50,6 +51,7 @@ fn resolved(at_ms: i64, number: u8, payment_case: u32, queue_number: u32) -> (i6
         slot,
         tranche: queue_number.min(1),
         queue_number,
+        ..PaymentCaseResolved::default()
     };
     at(at_ms, Body::PaymentCaseResolved(resolved))
 }

@@ -24,7 +24,7 @@ fn released(tranche: u32, slot: Slot, day_end_ms: i64) -> (i64, Event) {
         open_at_ms: 1_000,
         close_at_ms: day_end_ms - 9 * HOUR_MS,
         day_end_ms,
-        cut_off_ms: None,
+        ..TrancheReleased::default()
     };
     at(0, Body::TrancheReleased(released))
 }
@@ -51,7 +51,7 @@ fn step(at_ms: i64, change: impl Fn(&mut Rescheduled)) -> (i64, Event) {
         tranche: 3,
         queue_number: 1,
         request_id: vec![100; 16],
-        hold_expires_ms: None,
+        ..Rescheduled::default()
     };
     change(&mut step);
     at(at_ms, Body::Rescheduled(step))

@@ -118,6 +118,9 @@ def every_call(api, first_person):
     assert found == again and found["durable"]
     assert api.call("RegistrationService", "GetRegistration", code=found["code"])["registration"] == found
 
+    refusal = api.call("RegistrationService", "Register", **ask(day, session="08:00"))["refusal"]
+    assert refusal["reason"] == "REFUSAL_REASON_NO_SUCH_SESSION", refusal
+
     items = api.call("RegistrationService", "RegisterBatch", requests=[ask(day), ask(day, lane=0), wish])["items"]
     assert "registration" in items[0] and items[1]["error"]["code"] == 3 and items[2]["registration"] == found
     details = {detail["@type"].rsplit(".")[-1]: detail for detail in items[1]["error"]["details"]}

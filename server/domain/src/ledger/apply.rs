@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     CommandRecord, DayState, Ledger, LogIdentity, OfficeState, Pause, Places, RowNumber, Timer, Undo,
-    journal::Moved,
+    journal::Moved, sessions::check_dealt,
 };
 use crate::{
     calendar::ServiceDay,
@@ -14,6 +14,7 @@ use crate::{
     ids::{OfficeNumber, RegistrationId, TrancheNumber},
     payment::CaseNumber,
     registration::{Registration, RegistrationState},
+    session::{Session, SessionPlaces, Turn},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -48,6 +49,9 @@ pub enum Misfit {
     /// The queue has a gap.
     #[error("a queue number does not follow the one before it")]
     QueueNumber,
+    /// A session beyond its places, one that is not offered, or places that are not dealt out whole.
+    #[error("a session is not offered, has no room, or sessions do not add up to the places of their slot")]
+    Session,
     /// A grant while an operator holds the slot.
     #[error("a grant comes while its slot is paused")]
     Paused,
@@ -125,8 +129,8 @@ impl Ledger {
                 self.plan_office_anew(*number);
             }
             Change::TrancheReleased(release) => self.release(release)?,
-            Change::TrancheChanged { tranche, slot, places, times } => {
-                self.change_tranche((*tranche, *slot), *places, *times)?;
+            Change::TrancheChanged { tranche, slot, places, times, sessions } => {
+                self.change_tranche((*tranche, *slot), (*places, sessions), *times)?;
             }
             Change::Granted(registration) => self.grant(registration, event.at)?,
             Change::Cancelled { id, slot, case } => self.cancel((*id, *slot), *case, event)?,
@@ -237,6 +241,7 @@ impl Ledger {
     fn release(&mut self, release: &Release) -> Result<(), Misfit> {
         let Release { tranche, slot, places, times, .. } = *release;
         let misfit = Misfit::Tranche(tranche.0);
+        check_dealt(places, &release.sessions)?;
         if tranche.0 as usize != self.tranches.len() + 1 || self.figures(slot).is_some() {
             return Err(misfit);
         }
@@ -250,15 +255,17 @@ impl Ledger {
         day.lanes[slot.lane.index()] = Some(Places { tranche, capacity: places, taken: 0, open_at, cut_off });
         self.tranches.push(slot);
         self.journal.note(Undo::TrancheAdded);
+        self.set_sessions(slot, &release.sessions);
         self.set_day_times(slot, times)
     }
 
     fn change_tranche(
         &mut self,
         (tranche, slot): (TrancheNumber, SlotKey),
-        capacity: u32,
+        (capacity, sessions): (u32, &[SessionPlaces]),
         times: Times,
     ) -> Result<(), Misfit> {
+        check_dealt(capacity, sessions)?;
         let misfit = Misfit::Tranche(tranche.0);
         if self.slot_of_tranche(tranche) != Some(slot) {
             return Err(misfit);
@@ -266,6 +273,7 @@ impl Ledger {
         self.keep_day(slot.office, slot.day);
         let places = self.places_mut(slot).ok_or(misfit)?;
         (places.capacity, places.open_at, places.cut_off) = (capacity, times.open_at, times.cut_off);
+        self.set_sessions(slot, sessions);
         self.set_day_times(slot, times)
     }
 
@@ -301,17 +309,22 @@ impl Ledger {
         if room < registration.places() || at < places.open_at {
             return Err(Misfit::Places);
         }
-        if registration.queue_number != day.last_queue_number + 1 {
-            return Err(Misfit::QueueNumber);
-        }
         let row = self.roll.add(registration).ok_or(Misfit::Reused)?;
         // INV-2.
         if !self.roll.begin_life(row) {
             return Err(Misfit::Applicant);
         }
+        let last_number = match registration.session {
+            None => &mut day.last_queue_number,
+            Some(session) => self.sessions.last_number_mut((slot.office, slot.day), session),
+        };
+        if registration.queue_number != *last_number + 1 {
+            return Err(Misfit::QueueNumber);
+        }
+        *last_number = registration.queue_number;
         places.taken += registration.places();
-        day.last_queue_number = registration.queue_number;
         day.registrations.push(row);
+        self.take_session(slot, registration.session, registration.places())?;
         self.journal.note(Undo::Granted(row));
         match (registration.state, registration.billing()) {
             (RegistrationState::Confirmed, None) => Ok(()),
@@ -367,7 +380,9 @@ impl Ledger {
     /// A registration's places, and its life if it has one, end.
     pub(super) fn give_back(&mut self, row: RowNumber, before: &Registration) -> Result<(), Misfit> {
         self.end_life(row);
-        self.count(before.slot, |taken| taken.checked_sub(before.places()))
+        self.count(before.slot, |taken| taken.checked_sub(before.places()))?;
+        self.keep_session_taken(before.slot, before.session);
+        self.free_session(before.slot, before.session, before.places())
     }
 
     /// More places of a slot are taken, or fewer.
@@ -384,7 +399,7 @@ impl Ledger {
         &mut self,
         row: RowNumber,
         registration: &Registration,
-        (slot, at): (SlotKey, UnixMillis),
+        (slot, session, at): (SlotKey, Option<Session>, UnixMillis),
     ) -> Result<(), Misfit> {
         let figures = self.figures(slot).ok_or(Misfit::Day(slot.day))?;
         if figures.paused {
@@ -399,34 +414,31 @@ impl Ledger {
             return Err(Misfit::Applicant);
         }
         self.journal.note(Undo::LifeBegan(row));
-        self.count(slot, |taken| taken.checked_add(registration.places()))
+        self.count(slot, |taken| taken.checked_add(registration.places()))?;
+        self.keep_session_taken(slot, session);
+        self.take_session(slot, session, registration.places())
     }
 
-    /// A registration leaves its place in the queue for the last one of a day.
+    /// A registration leaves its place in the queue for the last one of another.
     pub(super) fn change_queue(
         &mut self,
         row: RowNumber,
         registration: &Registration,
-        (slot, queue_number): (SlotKey, u32),
+        (slot, turn): (SlotKey, Turn),
     ) -> Result<(), Misfit> {
         let from = (registration.slot.office, registration.slot.day);
         let rows = &self.day(from.0, from.1).ok_or(Misfit::Day(from.1))?.registrations;
-        let is_before = |row: &RowNumber| {
-            self.roll.at(*row).is_some_and(|found| found.queue_number < registration.queue_number)
-        };
-        let position = rows.partition_point(is_before);
-        if rows.get(position) != Some(&row) {
-            return Err(Misfit::QueueNumber);
-        }
+        let position = rows.iter().position(|other| *other == row).ok_or(Misfit::QueueNumber)?;
         self.day_mut(from.0, from.1)?.registrations.remove(position);
-        let to = self.day_mut(slot.office, slot.day)?;
-        if queue_number != to.last_queue_number + 1 {
+        let to = (slot.office, slot.day);
+        self.day_mut(to.0, to.1)?.registrations.push(row);
+        let Turn { session, queue_number } = turn;
+        let last_number = self.last_number_mut(to, session).ok_or(Misfit::Day(to.1))?;
+        if queue_number != *last_number + 1 {
             return Err(Misfit::QueueNumber);
         }
-        to.last_queue_number = queue_number;
-        to.registrations.push(row);
-        let to = (slot.office, slot.day);
-        self.journal.note(Undo::Moved(Box::new(Moved { row, from, position, to })));
+        *last_number = queue_number;
+        self.journal.note(Undo::Moved(Box::new(Moved { row, from, position, to, session })));
         Ok(())
     }
 
@@ -456,6 +468,7 @@ impl Ledger {
 
     fn forget_day(&mut self, office: OfficeNumber, day: ServiceDay) -> Result<(), Misfit> {
         self.keep_day(office, day);
+        self.forget_sessions((office, day));
         let state = self.offices.get_mut(office.index()).ok_or(Misfit::Office(office.0))?;
         let forgotten = state.days.remove(&day).filter(|day| day.closed).ok_or(Misfit::Day(day))?;
         let timer = Timer::Forget(office, day);

@@ -113,6 +113,7 @@ impl Ledger {
         let places = day.lanes[ask.slot.lane.index()].ok_or(Rejection::NotFound)?;
         let mut codes = (0..CODE_TRIES_MAX).map(|attempt| BookingCode::draw(ask.code_seed, attempt));
         let free_code = codes.find(|code| !self.roll.has_code(*code)).ok_or(Refusal::Busy)?;
+        let turn = self.next_turn((ask.slot, day), (ask.session, ask.places()), now)?;
         let fee = self.fees.of(ask.slot.lane, &ask.applicants);
         let billing = self.billing(ask, now, day.end)?;
         let state = if billing.is_some() { RegistrationState::Held } else { RegistrationState::Confirmed };
@@ -123,7 +124,8 @@ impl Ledger {
             slot: ask.slot,
             tranche: places.tranche,
             state,
-            queue_number: day.last_queue_number + 1,
+            session: turn.session,
+            queue_number: turn.queue_number,
             code: free_code,
             applicants: ask.applicants.clone(),
             created: now,

@@ -5,11 +5,13 @@ use sha2::{Digest, Sha256};
 use super::{
     Ledger, OfficeState, Timer,
     roll::{Indexed, Roll},
+    sessions::{Sessions, session_into},
 };
 use crate::{
     calendar::{Holidays, WeeklyOpening},
     catalog::{Catalog, Office},
     fees::Fees,
+    ids::OfficeNumber,
     payment::Resolution,
     registration::{Registration, RegistrationState},
     slot::{Lane, SlotKey},
@@ -29,9 +31,9 @@ impl Ledger {
         sink.length(self.openings.len());
         self.openings.values().for_each(|rule| rule_into(rule, &mut sink));
         sink.length(self.offices.len());
-        for state in &self.offices {
+        for (number, state) in (0..).map(OfficeNumber).zip(&self.offices) {
             office_into(&state.office, &mut sink);
-            days_into(state, &self.roll, &mut sink);
+            days_into((number, state), (&self.roll, &self.sessions), &mut sink);
         }
         let mut registrations: Vec<_> = self.registrations().collect();
         registrations.sort_unstable_by_key(|registration| registration.id);
@@ -161,11 +163,15 @@ impl Ledger {
             sink.number(resolved.actor.caller.0);
             sink.bytes(resolved.actor.subject.as_bytes());
             sink.bytes(resolved.reason.as_bytes());
-            if let Resolution::Place { slot, tranche, queue_number } = resolved.resolution {
+            if let Resolution::Place { slot, tranche, turn } = resolved.resolution {
                 sink.bytes(b"place");
                 slot_into(slot, sink);
                 sink.number(tranche.0);
-                sink.number(queue_number);
+                if let Some(session) = turn.session {
+                    sink.bytes(b"session");
+                    session_into(session, sink);
+                }
+                sink.number(turn.queue_number);
             }
         }
     }
@@ -230,6 +236,11 @@ fn office_into(office: &Office, sink: &mut Sink) {
         sink.bytes(offer.source.as_bytes());
         sink.rare("cut off", offer.cut_off_minute);
         sink.rare("hold", offer.hold_minutes);
+        for one in &offer.sessions {
+            sink.bytes(b"session");
+            session_into(one.session, sink);
+            sink.number(one.share.get());
+        }
     }
 }
 
@@ -253,7 +264,11 @@ fn fees_into(fees: &Fees, sink: &mut Sink) {
     }
 }
 
-fn days_into(state: &OfficeState, roll: &Roll, sink: &mut Sink) {
+fn days_into(
+    (number, state): (OfficeNumber, &OfficeState),
+    (roll, sessions): (&Roll, &Sessions),
+    sink: &mut Sink,
+) {
     sink.number(u8::from(state.open));
     sink.length(state.days.len());
     for (day, at) in &state.days {
@@ -275,6 +290,7 @@ fn days_into(state: &OfficeState, roll: &Roll, sink: &mut Sink) {
             sink.number(places.open_at.0);
             sink.rare("cut off", places.cut_off.map(|at| at.0));
         }
+        sessions.digest_into((number, *day), sink);
     }
 }
 
@@ -308,6 +324,10 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
     sink.number(registration.created.0);
     sink.number(registration.updated.0);
     sink.bytes(registration.cancel_reason().as_bytes());
+    if let Some(session) = registration.session {
+        sink.bytes(b"session");
+        session_into(session, sink);
+    }
     sink.rare("fee", registration.fee().map(|fee| fee.0));
     if let Some(ground) = registration.ground() {
         sink.bytes(b"ground");
@@ -338,10 +358,10 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
 }
 
 /// Numbers have eight bytes, texts and lists their length before them, so that no two states spell the same.
-struct Sink(Sha256);
+pub(super) struct Sink(Sha256);
 
 impl Sink {
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.length(bytes.len());
         self.0.update(bytes);
     }
@@ -351,7 +371,7 @@ impl Sink {
     }
 
     /// Something that may be absent.
-    fn maybe(&mut self, number: Option<i64>) {
+    pub(super) fn maybe(&mut self, number: Option<i64>) {
         self.number(u8::from(number.is_some()));
         self.number(number.unwrap_or(0));
     }
@@ -365,7 +385,7 @@ impl Sink {
         }
     }
 
-    fn number(&mut self, number: impl Into<i64>) {
+    pub(super) fn number(&mut self, number: impl Into<i64>) {
         self.0.update(number.into().to_be_bytes());
     }
 }

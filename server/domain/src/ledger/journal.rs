@@ -3,7 +3,10 @@
 
 use std::{mem, sync::Arc};
 
-use super::{CommandRecord, DayState, Ledger, LogIdentity, Pause, PaymentRecord, Timer, index::RowNumber};
+use super::{
+    CommandRecord, DayState, Ledger, LogIdentity, Pause, PaymentRecord, Timer, index::RowNumber,
+    sessions::DaySessions,
+};
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
@@ -12,6 +15,7 @@ use crate::{
     ids::{OfficeNumber, OpeningId, RequestKey},
     payment::{CaseNumber, PaymentCase, PaymentReference},
     registration::Registration,
+    session::{Session, SessionStart},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -26,8 +30,10 @@ pub(super) enum Undo {
     /// `None`: the office was added last.
     Office(OfficeNumber, Option<(Arc<Office>, bool)>),
     Day(OfficeNumber, ServiceDay, Option<Box<DayState>>),
+    Sessions(Box<((OfficeNumber, ServiceDay), Option<DaySessions>)>),
     TrancheAdded,
     Taken(SlotKey, u32),
+    SessionTaken(SlotKey, SessionStart, u32),
     /// A registration was granted, in this row.
     Granted(RowNumber),
     /// What a registration was before.
@@ -62,6 +68,7 @@ pub(super) struct Moved {
     /// Where it stood there.
     pub(super) position: usize,
     pub(super) to: (OfficeNumber, ServiceDay),
+    pub(super) session: Option<Session>,
 }
 
 /// Steps back for the batch under way, and for the one that is being committed.
@@ -159,6 +166,10 @@ impl Ledger {
                     }
                 }
             }
+            Undo::Sessions(sessions) => {
+                let (day, before) = *sessions;
+                self.sessions.restore(day, before);
+            }
             Undo::TrancheAdded => {
                 self.tranches.pop();
             }
@@ -167,6 +178,7 @@ impl Ledger {
                     places.taken = before;
                 }
             }
+            Undo::SessionTaken(slot, start, before) => self.set_session_taken(slot, start, before),
             Undo::Granted(row) => self.undo_grant(row),
             Undo::Replaced(before) => {
                 self.roll.replace(before);
@@ -215,11 +227,11 @@ impl Ledger {
         }
     }
 
-    fn undo_move(&mut self, Moved { row, from, position, to }: &Moved) {
+    fn undo_move(&mut self, Moved { row, from, position, to, session }: &Moved) {
         if let Some(day) = self.offices[to.0.index()].days.get_mut(&to.1) {
             day.registrations.pop();
-            day.last_queue_number -= 1;
         }
+        self.last_number_mut(*to, *session).into_iter().for_each(|last| *last -= 1);
         if let Some(day) = self.offices[from.0.index()].days.get_mut(&from.1) {
             day.registrations.insert(*position, *row);
         }
@@ -234,8 +246,11 @@ impl Ledger {
         }
         if let Some(day) = self.offices[slot.office.index()].days.get_mut(&slot.day) {
             day.registrations.pop();
-            day.last_queue_number -= 1;
         }
+        // It was taken, so that it can be given back.
+        let _ = self.free_session(slot, registration.session, registration.places());
+        let last_number = self.last_number_mut((slot.office, slot.day), registration.session);
+        last_number.into_iter().for_each(|last| *last -= 1);
     }
 }
 

@@ -16,6 +16,7 @@ mod payments;
 mod reschedule;
 mod roll;
 mod schedule;
+mod sessions;
 
 use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
@@ -33,6 +34,7 @@ use self::{
     index::RowNumber,
     journal::{Journal, Undo},
     roll::Roll,
+    sessions::Sessions,
 };
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
@@ -72,6 +74,7 @@ pub struct Ledger {
     /// The slot of each tranche; tranche numbers count from 1.
     tranches: Vec<SlotKey>,
     roll: Roll,
+    sessions: Sessions,
     timers: BTreeSet<(UnixMillis, Timer)>,
     /// Payments that were accepted, by which their repeats are recognised.
     payments: BTreeMap<PaymentReference, PaymentRecord>,
@@ -137,8 +140,9 @@ struct DayState {
     close_at: UnixMillis,
     end: UnixMillis,
     closed: bool,
+    /// Of the queue of those without a session.
     last_queue_number: u32,
-    /// In the order of their queue numbers.
+    /// In the order in which they came.
     registrations: Vec<RowNumber>,
     lanes: [Option<Places>; Lane::ALL.len()],
 }
@@ -185,6 +189,7 @@ impl Default for Ledger {
             office_numbers: HashMap::new(),
             tranches: Vec::new(),
             roll: Roll::default(),
+            sessions: Sessions::default(),
             timers: BTreeSet::new(),
             payments: BTreeMap::new(),
             cases: BTreeMap::new(),
@@ -317,7 +322,7 @@ impl Ledger {
         self.roll.all().map(|(row, registration)| (Row(row), registration))
     }
 
-    /// The registrations of one office and day, in the order of their queue numbers.
+    /// The registrations of one office and day, in the order in which they came to it.
     pub fn registrations_of(
         &self,
         office: OfficeNumber,

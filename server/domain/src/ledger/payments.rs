@@ -14,6 +14,7 @@ use crate::{
     },
     refusal::Refusal,
     registration::{Registration, RegistrationState},
+    session::{Session, Turn},
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -85,13 +86,25 @@ impl Ledger {
         match registration.state {
             // Also when the deadline has passed and the schedule has not come to it yet: nobody else has the place.
             RegistrationState::Held => PaymentEffect::Confirmed,
-            RegistrationState::Expired => {
-                let is_refused = self.why_no_place(registration, registration.slot, now).is_some();
-                if is_refused { case(CaseCause::PlaceGone) } else { PaymentEffect::Reinstated }
-            }
+            RegistrationState::Expired => self
+                .late_turn(registration, now)
+                .map_or_else(|_| case(CaseCause::PlaceGone), PaymentEffect::Reinstated),
             RegistrationState::Cancelled => case(CaseCause::PaidAfterCancellation),
             RegistrationState::Confirmed => case(CaseCause::PaidTwice),
         }
+    }
+
+    /// The turn a registration gets that was paid too late: its own, else another session's of the day; `None`: its own.
+    fn late_turn(&self, registration: &Registration, now: UnixMillis) -> Result<Option<Turn>, Refusal> {
+        let (slot, party) = (registration.slot, registration.places());
+        if let Some(refusal) = self.why_no_place(registration, slot, now) {
+            return Err(refusal);
+        }
+        let own = registration.session.map(Session::start);
+        let at = (slot, self.day(slot.office, slot.day).ok_or(Refusal::SoldOut)?);
+        let turn = self.next_turn(at, (own, party), now);
+        let turn = turn.or_else(|_| self.next_turn(at, (None, party), now))?;
+        Ok(Some(turn).filter(|turn| turn.session != registration.session))
     }
 
     /// Why a registration that holds no place cannot have one in a slot: the rules of an ask.
@@ -148,7 +161,9 @@ impl Ledger {
                 let day = self.day(slot.office, slot.day);
                 let places = day.and_then(|day| Some((day, day.lanes[slot.lane.index()]?)));
                 let (day, places) = places.ok_or(Objection::NotScheduled(slot.day))?;
-                Resolution::Place { slot, tranche: places.tranche, queue_number: day.last_queue_number + 1 }
+                let turn = self.next_turn((slot, day), (None, registration.places()), now);
+                let turn = turn.map_err(Objection::Refused)?;
+                Resolution::Place { slot, tranche: places.tranche, turn }
             }
         };
         Ok(Change::CaseResolved(CaseResolution { case: number, id, resolution }))
@@ -192,8 +207,13 @@ impl Ledger {
                 self.end_hold(row, &before);
                 after = after.paid(payment, event.at);
             }
-            PaymentEffect::Reinstated if before.state == RegistrationState::Expired => {
-                self.take_again(row, &before, (before.slot, event.at))?;
+            PaymentEffect::Reinstated(turn) if before.state == RegistrationState::Expired => {
+                let session = turn.map_or(before.session, |turn| turn.session);
+                self.take_again(row, &before, (before.slot, session, event.at))?;
+                if let Some(turn) = turn {
+                    self.change_queue(row, &before, (before.slot, turn))?;
+                    (after.session, after.queue_number) = (turn.session, turn.queue_number);
+                }
                 after = after.paid(payment, event.at);
             }
             PaymentEffect::CaseOpened(number, cause) if suits(cause, before.state) => {
@@ -201,7 +221,7 @@ impl Ledger {
                 after = after.with(|particulars| particulars.cases.push(number));
                 case = Some(number);
             }
-            PaymentEffect::Confirmed | PaymentEffect::Reinstated | PaymentEffect::CaseOpened(..) => {
+            PaymentEffect::Confirmed | PaymentEffect::Reinstated(_) | PaymentEffect::CaseOpened(..) => {
                 return Err(Misfit::Payment);
             }
         }
@@ -265,17 +285,19 @@ impl Ledger {
             PaymentCase { resolved: Some(Resolved { at, actor, reason, resolution }), ..(*before).clone() };
         self.cases.insert(case, Arc::new(after));
         self.journal.note(Undo::Case(before.clone()));
-        if let Resolution::Place { slot, tranche, queue_number } = resolution {
+        if let Resolution::Place { slot, tranche, turn } = resolution {
             let states = [RegistrationState::Expired, RegistrationState::Cancelled];
             let (row, found) = self.row_in(id, &states)?;
-            self.take_again(row, &found, (slot, at))?;
-            self.change_queue(row, &found, (slot, queue_number))?;
+            self.take_again(row, &found, (slot, turn.session, at))?;
+            self.change_queue(row, &found, (slot, turn))?;
             if self.day(slot.office, slot.day).and_then(|day| day.lanes[slot.lane.index()]).map(|p| p.tranche)
                 != Some(tranche)
             {
                 return Err(Misfit::Tranche(tranche.0));
             }
-            let placed = Registration { slot, tranche, queue_number, updated: at, ..(*found).clone() };
+            let Turn { session, queue_number } = turn;
+            let placed =
+                Registration { slot, tranche, session, queue_number, updated: at, ..(*found).clone() };
             let placed = placed.paid(&before.payment, at).with(|particulars| {
                 particulars.cancel_reason = Box::default();
             });

@@ -9,6 +9,7 @@ use crate::{
     refusal::Refusal,
     registration::{Move, Registration, RegistrationState},
     rescheduling::{Circumstances, Rescheduling, Wisher},
+    session::Turn,
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -68,14 +69,15 @@ impl Ledger {
         }
         let day = self.day(to.office, to.day).ok_or(Refusal::Busy)?;
         let tranche = day.lanes[to.lane.index()].ok_or(Refusal::Busy)?.tranche;
-        let (id, from, queue_number) = (registration.id, registration.slot, day.last_queue_number + 1);
+        let (id, from) = (registration.id, registration.slot);
+        let turn = self.next_turn((to, day), (None, registration.places()), now)?;
         // Not beyond the day it goes to, like every hold.
         let hold_expires = held_until(registration).map(|expires| expires.min(day.end));
-        Ok(Rescheduled { id, from, to, tranche, queue_number, hold_expires, request: None })
+        Ok(Rescheduled { id, from, to, tranche, turn, hold_expires, request: None })
     }
 
     pub(super) fn reschedule(&mut self, step: &Rescheduled, at: UnixMillis) -> Result<(), Misfit> {
-        let Rescheduled { id, from, to, tranche, queue_number, hold_expires, request } = *step;
+        let Rescheduled { id, from, to, tranche, turn, hold_expires, request } = *step;
         let (row, before) = self.row_in(id, &[RegistrationState::Held, RegistrationState::Confirmed])?;
         let counts_twice = request.is_some() && before.moved().is_some();
         let is_held = before.state == RegistrationState::Held;
@@ -93,14 +95,20 @@ impl Ledger {
         if self.places_mut(to).map(|places| places.tranche) != Some(tranche) {
             return Err(Misfit::Tranche(tranche.0));
         }
-        self.change_queue(row, &before, (to, queue_number))?;
+        self.change_queue(row, &before, (to, turn))?;
+        self.keep_session_taken(to, turn.session);
+        self.take_session(to, turn.session, before.places())?;
+        self.keep_session_taken(from, before.session);
+        self.free_session(from, before.session, before.places())?;
         self.count(to, |taken| taken.checked_add(before.places()))?;
         self.count(from, |taken| taken.checked_sub(before.places()))?;
         self.end_hold(row, &before);
         if let Some(expires) = hold_expires {
             self.set_timer(expires, Timer::Hold(row));
         }
-        let mut after = Registration { slot: to, tranche, queue_number, updated: at, ..(*before).clone() };
+        let Turn { session, queue_number } = turn;
+        let moved = Registration { slot: to, tranche, session, queue_number, ..(*before).clone() };
+        let mut after = Registration { updated: at, ..moved };
         if hold_expires != held_until(&before) {
             after = after.with(|particulars| {
                 let billing = particulars.billing.zip(hold_expires);

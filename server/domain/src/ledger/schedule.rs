@@ -7,6 +7,7 @@ use crate::{
     event::{Change, Override, Release, Times},
     ids::{OfficeNumber, TrancheNumber},
     limits::{DEMO_SEARCH_DAYS, DUE_EVENTS_PER_BATCH_MAX, OFFICES_PLANNED_MAX, REPEATS_KEPT_DAYS},
+    session::SessionPlaces,
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
@@ -141,12 +142,15 @@ impl Ledger {
                             cut_off: places.cut_off,
                             day_end: known.end,
                         };
-                        if (places.capacity, found) != (wanted, times) {
+                        let sessions = dealt(office, lane, wanted);
+                        let is_dealt = self.sessions(slot).map(|(one, _)| one).eq(sessions.iter().copied());
+                        if (places.capacity, found) != (wanted, times) || !is_dealt {
                             changes.push(Change::TrancheChanged {
                                 tranche: places.tranche,
                                 slot,
                                 places: wanted,
                                 times,
+                                sessions,
                             });
                         }
                     }
@@ -217,6 +221,7 @@ impl Ledger {
                             slot,
                             places: places.capacity,
                             times: times_of(&state.office, (day, offer.lane), now),
+                            sessions: dealt(&state.office, offer.lane, places.capacity),
                         }),
                         Some(_) => {}
                         None => {
@@ -244,8 +249,14 @@ impl Ledger {
         *releases += 1;
         let next = u32::try_from(self.tranches.len() + *releases).unwrap_or(u32::MAX);
         let (tranche, opening) = (TrancheNumber(next), office.opening.clone());
-        changes.push(Change::TrancheReleased(Release { tranche, slot, opening, places, times }));
+        let sessions = dealt(office, slot.lane, places);
+        changes.push(Change::TrancheReleased(Release { tranche, slot, opening, places, times, sessions }));
     }
+}
+
+/// A slot's places over the sessions of its lane. An operator's quota is dealt out like the catalogue's.
+fn dealt(office: &Office, lane: Lane, places: u32) -> Box<[SessionPlaces]> {
+    office.offer(lane).map_or_else(Box::default, |offer| offer.deal(places).into())
 }
 
 fn times_of(office: &Office, (day, lane): (ServiceDay, Lane), open_at: UnixMillis) -> Times {

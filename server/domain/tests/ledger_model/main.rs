@@ -5,6 +5,7 @@
 mod operators;
 mod payments;
 mod rescheduling;
+mod sessions;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -13,19 +14,20 @@ use std::collections::HashMap;
 use kuota_domain::{
     calendar::{ServiceDay, Zone},
     catalog::{Catalog, LaneOffer},
-    event::Event,
     ids::{OfficeNumber, RegistrationId},
-    ledger::{Cancellation, Command, Decision, Ledger, Rejection, Remedy},
+    ledger::{Rejection, Remedy},
     passport::PassportKind,
     payment::CaseNumber,
     refusal::Refusal,
     registration::{Applicant, RegistrationState},
+    session::{Session, SessionStart},
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
 use operators::{Wish, wish};
 use proptest::prelude::*;
-use world::{World, ask, catalog, day, fees, instant, offer, office};
+use sessions::{PLANS, start};
+use world::{InSession as _, World, ask, catalog, day, fees, instant, offer, office};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Of one ordinary passport.
@@ -38,7 +40,14 @@ enum Step {
         office: u32,
         ahead: i32,
         lane: Lane,
+        /// The hour of the session they wish to come in.
+        session: Option<u16>,
         people: Vec<u8>,
+    },
+    /// A catalogue with other sessions.
+    Replan {
+        office: usize,
+        plan: usize,
     },
     Cancel {
         pick: u8,
@@ -90,9 +99,12 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0_u8..60, 0_u32..2, -1_i32..16, any_lane, wish()).prop_map(|(request, office, ahead, lane, wish)| {
             Step::Operate { request, office, ahead, lane, wish }
         }),
-        12 => (0_u8..40, 0_u32..2, -1_i32..12, lane, people).prop_map(|(request, office, ahead, lane, people)| {
-            Step::Register { request, office, ahead, lane, people: people.into_iter().collect() }
-        }),
+        12 => (0_u8..40, 0_u32..2, -1_i32..12, lane, proptest::option::weighted(0.3, 8_u16..15), people).prop_map(
+            |(request, office, ahead, lane, session, people)| {
+                Step::Register { request, office, ahead, lane, session, people: people.into_iter().collect() }
+            }
+        ),
+        1 => (0_usize..2, 0..PLANS.len()).prop_map(|(office, plan)| Step::Replan { office, plan }),
         3 => any::<u8>().prop_map(|pick| Step::Cancel { pick }),
         5 => (any::<u8>(), 0_u8..30, proptest::bool::weighted(0.1)).prop_map(|(pick, reference, is_wrong)| {
             Step::Pay { pick, reference, is_wrong }
@@ -122,16 +134,17 @@ struct Clerk {
     /// Cases that wait for an operator, and their payments.
     open_cases: HashMap<u32, String>,
     /// The last number of each queue.
-    numbers: HashMap<(OfficeNumber, ServiceDay), u32>,
+    numbers: HashMap<(OfficeNumber, ServiceDay, Option<SessionStart>), u32>,
 }
 
 #[derive(Clone)]
 struct Entry {
     id: RegistrationId,
     request: u128,
-    /// Where it was asked to be, and where it is.
-    asked: SlotKey,
+    /// What was asked.
+    asked: (SlotKey, Option<SessionStart>),
     slot: SlotKey,
+    session: Option<SessionStart>,
     people: Vec<u8>,
     state: RegistrationState,
     /// When its hold expires, if it was held.
@@ -179,6 +192,7 @@ impl Clerk {
 }
 
 struct Run {
+    catalog: Catalog,
     world: World,
     clerk: Clerk,
     /// Events and notebook as last committed, and as sealed.
@@ -189,10 +203,11 @@ struct Run {
 impl Run {
     fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Register { request, office, ahead, lane, people } => {
+            Step::Register { request, office, ahead, lane, session, people } => {
                 let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
-                self.register(u128::from(request) + 1, slot, &people)
+                self.register(u128::from(request) + 1, (slot, session.map(start)), &people)
             }
+            Step::Replan { office, plan } => self.replan(office, plan),
             Step::Operate { request, office, ahead, lane, wish } => {
                 let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
                 self.operate(u128::from(request) + 1, slot, wish)
@@ -253,20 +268,26 @@ impl Run {
         Ok(())
     }
 
-    fn register(&mut self, request: u128, slot: SlotKey, people: &[u8]) -> Result<(), TestCaseError> {
+    fn register(
+        &mut self,
+        request: u128,
+        (slot, wanted): (SlotKey, Option<SessionStart>),
+        people: &[u8],
+    ) -> Result<(), TestCaseError> {
         let now = self.world.now;
-        let mut wish = ask(request, slot, people);
+        let mut wish = ask(request, slot, people).in_session(wanted);
         // An id is made anew for each try; only a granted one is kept.
         wish.registration = RegistrationId(wish.registration.0 | (self.world.log.len() as u128) << 32);
         let named =
             |one: &Applicant| Applicant { passport: Some(PassportKind::Ordinary5Years), ..one.clone() };
         wish.applicants = wish.applicants.iter().map(named).collect();
         let id = wish.registration;
+        let turn = self.turn(slot, wanted, people.len());
         let answer = self.world.register(wish);
         let known = self.clerk.entries.iter().find(|e| e.is_known_by(request));
         if let Some(entry) = known {
             // INV-3
-            let same = entry.request == request && entry.asked == slot && entry.people == people;
+            let same = entry.request == request && entry.asked == (slot, wanted) && entry.people == people;
             match answer {
                 Ok(registration) => {
                     prop_assert!(same);
@@ -287,12 +308,15 @@ impl Run {
                 prop_assert!(figures.open_at <= now && now < figures.close_at);
                 prop_assert!(!self.clerk.pauses.iter().any(|scope| scope.covers(slot)));
                 prop_assert!(!people.iter().any(|person| self.clerk.is_live(*person, now)));
+                let session = registration.session.map(Session::start);
+                prop_assert_eq!(Some(session), turn);
                 self.queue(&registration)?;
                 self.clerk.entries.push(Entry {
                     id,
                     request,
-                    asked: slot,
+                    asked: (slot, wanted),
                     slot,
+                    session,
                     people: people.into(),
                     state: registration.state,
                     expires: registration.billing().map(|billing| billing.expires),
@@ -319,6 +343,9 @@ impl Run {
                     Refusal::NotAServiceDay { .. }
                     | Refusal::BeyondHorizon { .. }
                     | Refusal::LaneNotOffered { .. } => figures.is_none(),
+                    Refusal::SessionFull { .. }
+                    | Refusal::NoSuchSession { .. }
+                    | Refusal::SessionBegun { .. } => self.is_true(&refusal, slot, (wanted, people.len())),
                     Refusal::Paused => self.clerk.pauses.iter().any(|scope| scope.covers(slot)),
                     Refusal::PastCutOff { .. }
                     | Refusal::WrongAmount { .. }
@@ -368,7 +395,11 @@ impl Run {
 
 /// Midnight after a service day in Pontianak.
 fn day_end(slot: SlotKey) -> UnixMillis {
-    slot.day.minute(24 * 60, &Zone::parse("Asia/Pontianak").unwrap())
+    slot.day.minute(24 * 60, &pontianak())
+}
+
+fn pontianak() -> Zone {
+    Zone::parse("Asia/Pontianak").unwrap()
 }
 
 proptest! {
@@ -384,12 +415,13 @@ proptest! {
         let catalog = Catalog { fees: fees(), ..catalog(offices) };
         let world = World::new(&catalog, instant("2026-11-27T05:00:00Z"));
         let (events, clerk) = (world.log.len(), Clerk::default());
-        let mut run = Run { world, clerk: clerk.clone(), committed: (events, clerk), sealed: None };
+        let mut run = Run { catalog, world, clerk: clerk.clone(), committed: (events, clerk), sealed: None };
         run.world.ledger.seal();
         run.world.ledger.commit();
         for step in steps {
             run.step(step)?;
             run.check_payments()?;
+            run.check_sessions()?;
             for slot in run.world.ledger.slots() {
                 let figures = run.world.ledger.figures(slot).unwrap();
                 let taken = u32::try_from(run.clerk.taken(slot)).unwrap();
@@ -405,31 +437,4 @@ proptest! {
 
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000)
-}
-
-#[test]
-fn a_log_that_contradicts_itself_does_not_replay() {
-    let offices = vec![office("kanim-pontianak", &[(Lane::Regular, 2)])];
-    let mut world = World::new(&catalog(offices), instant("2026-11-27T07:00:00Z"));
-    let wish = world.ask("2026-11-30", Lane::Regular, &[1]);
-    world.register(wish).unwrap();
-    let grant = world.log.last().unwrap().clone();
-    let mut misfits: HashMap<&str, Vec<Event>> = HashMap::new();
-    misfits.insert("not opened", world.log[1..].to_vec());
-    misfits.insert("opened twice", [&world.log[..1], &world.log[..1]].concat());
-    misfits.insert("granted twice", [&world.log[..], std::slice::from_ref(&grant)].concat());
-    let mut early = world.log.clone();
-    early.last_mut().unwrap().at = UnixMillis(0);
-    misfits.insert("early", early);
-    for (name, log) in misfits {
-        let mut ledger = Ledger::default();
-        assert!(log.iter().any(|event| ledger.apply(event).is_err()), "{name}");
-    }
-    let unknown = Cancellation {
-        registration: RegistrationId(5),
-        caller: kuota_domain::ids::CallerNumber(0),
-        reason: Box::default(),
-    };
-    let decision: Result<Decision, _> = world.ledger.decide(&Command::Cancel(unknown), world.now);
-    assert_eq!(decision, Err(Rejection::NotFound));
 }

@@ -5,6 +5,7 @@ use kuota_domain::{
     payment::{CaseNumber, Payee},
     refusal::Refusal,
     registration::{Registration, RegistrationState},
+    session::{Session, SessionStart},
     slot::SlotKey,
 };
 use proptest::prelude::*;
@@ -15,7 +16,8 @@ impl Run {
     /// Its number follows the last one of its queue.
     pub(crate) fn queue(&mut self, registration: &Registration) -> Result<(), TestCaseError> {
         let slot = registration.slot;
-        let last = self.clerk.numbers.entry((slot.office, slot.day)).or_default();
+        let session = registration.session.map(Session::start);
+        let last = self.clerk.numbers.entry((slot.office, slot.day, session)).or_default();
         *last += 1;
         prop_assert_eq!(registration.queue_number, *last);
         Ok(())
@@ -30,6 +32,7 @@ impl Run {
         let now = self.world.now;
         let amount = FEE * u32::try_from(entry.people.len()).unwrap() + u32::from(is_wrong);
         let why_not = self.why_no_place(&entry, entry.slot);
+        let turn = self.late_turn(&entry);
         let answer = self.world.pay(Payee::Id(entry.id), reference, amount);
         if let Some(known) = self.clerk.payments.get(reference) {
             let same = *known == (entry.id, amount);
@@ -63,11 +66,26 @@ impl Run {
             prop_assert_eq!(paid.state, RegistrationState::Confirmed);
             let entry = &mut self.clerk.entries[index];
             (entry.state, entry.paid) = (RegistrationState::Confirmed, Some(reference.into()));
+            let session = paid.session.map(Session::start);
+            prop_assert_eq!(session, turn);
+            if std::mem::replace(&mut entry.session, session) != session {
+                self.queue(&paid)?;
+            }
         } else {
             prop_assert_eq!(paid.state, entry.state);
             self.clerk.open_cases.insert(paid.cases().last().unwrap().0, reference.into());
         }
         Ok(())
+    }
+
+    /// The session of somebody who pays: their own, or another where they came too late for it.
+    fn late_turn(&self, entry: &Entry) -> Option<SessionStart> {
+        if entry.state != RegistrationState::Expired {
+            return entry.session;
+        }
+        let party = entry.people.len();
+        let own = self.turn(entry.slot, entry.session, party);
+        own.or_else(|| self.turn(entry.slot, None, party)).flatten()
     }
 
     /// Why somebody without a place cannot have one in a slot.
@@ -80,6 +98,7 @@ impl Run {
             (self.clerk.pauses.iter().any(|scope| scope.covers(slot)), "paused"),
             (taken > figures.capacity as usize, "taken"),
             (entry.people.iter().any(|person| self.clerk.is_live(*person, now)), "registered"),
+            (self.turn(slot, None, entry.people.len()).is_none(), "no session"),
         ]
         .into_iter()
         .find_map(|(is_so, why)| is_so.then_some(why))
@@ -110,6 +129,7 @@ impl Run {
                     let entry = &mut self.clerk.entries[index];
                     prop_assert!(!entry.has_place());
                     (entry.slot, entry.day_end) = (slot, day_end(slot));
+                    entry.session = placed.session.map(Session::start);
                     (entry.state, entry.paid) = (RegistrationState::Confirmed, Some(reference));
                 }
                 self.clerk.forget(self.world.now);

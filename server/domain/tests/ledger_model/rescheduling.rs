@@ -7,6 +7,7 @@ use kuota_domain::{
     refusal::{Refusal, Term},
     registration::RegistrationState,
     rescheduling::Rescheduling,
+    session::Session,
     slot::{Lane, SlotKey},
 };
 use proptest::prelude::*;
@@ -26,6 +27,8 @@ impl Run {
         }
         let index = usize::from(pick) % self.clerk.entries.len();
         let entry = self.clerk.entries[index].clone();
+        let why_not = self.why_it_stays(&entry, request.is_some(), slot);
+        let turn = self.turn(slot, None, entry.people.len());
         let answer = match request {
             Some(id) => {
                 let request = RequestKey { caller: CallerNumber(0), id };
@@ -51,7 +54,6 @@ impl Run {
             prop_assert!(same == answer.is_ok() && (same || answer == Err(Rejection::RequestReused)));
             return Ok(());
         }
-        let why_not = self.why_it_stays(&entry, request.is_some(), slot);
         match answer {
             Ok(()) => {
                 prop_assert_eq!(why_not, Vec::<&str>::new());
@@ -61,6 +63,8 @@ impl Run {
                 self.queue(&moved)?;
                 let entry = &mut self.clerk.entries[index];
                 (entry.slot, entry.day_end) = (slot, day_end(slot));
+                entry.session = moved.session.map(Session::start);
+                prop_assert_eq!(Some(entry.session), turn);
                 entry.moved = request.map(|id| (id, slot)).or(entry.moved);
                 if entry.state == RegistrationState::Held {
                     entry.expires = entry.expires.map(|expires| expires.min(day_end(slot)));
@@ -96,6 +100,7 @@ impl Run {
             (is_elsewhere && holds && entry.expires.is_none(), "other terms"),
             (!is_open, "not open"),
             (is_full, "full"),
+            (self.turn(slot, None, entry.people.len()).is_none(), "no session"),
             (self.clerk.pauses.iter().any(|scope| scope.covers(slot)), "paused"),
         ]
         .into_iter()
@@ -118,6 +123,9 @@ fn named(refusal: &Refusal) -> &'static str {
         | Refusal::NotAServiceDay { .. }
         | Refusal::BeyondHorizon { .. }
         | Refusal::LaneNotOffered { .. } => "not open",
+        Refusal::SessionFull { .. } | Refusal::NoSuchSession { .. } | Refusal::SessionBegun { .. } => {
+            "no session"
+        }
         Refusal::AlreadyRegistered { .. }
         | Refusal::Busy
         | Refusal::PastCutOff { .. }

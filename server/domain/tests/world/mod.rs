@@ -18,6 +18,7 @@ use kuota_domain::{
     passport::PassportKind,
     payment::{Payee, Payment, PaymentNotice, PaymentReference},
     registration::{Applicant, Ask, Registration},
+    session::SessionStart,
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
@@ -46,7 +47,14 @@ pub(crate) fn office(id: &str, lanes: &[(Lane, u32)]) -> Office {
 }
 
 pub(crate) fn offer(lane: Lane, places: u32) -> LaneOffer {
-    LaneOffer { lane, places, source: "test".into(), cut_off_minute: None, hold_minutes: None }
+    LaneOffer {
+        lane,
+        places,
+        source: "test".into(),
+        cut_off_minute: None,
+        hold_minutes: None,
+        sessions: Vec::new(),
+    }
 }
 
 /// 350,000 for an ordinary passport, 950,000 for an electronic one of ten years, a million more on the same day.
@@ -213,6 +221,20 @@ pub(crate) fn person(number: u8) -> Applicant {
     Applicant { key, last_four: number.into(), passport: None, reference }
 }
 
+/// An ask for a session.
+pub(crate) trait InSession {
+    /// For this one, or for any.
+    fn in_session(self, session: Option<SessionStart>) -> Self;
+}
+
+impl InSession for Ask {
+    fn in_session(mut self, session: Option<SessionStart>) -> Self {
+        self.session = session;
+        self.content.0[15] = session.map_or(0, |start| start.number() + 1);
+        self
+    }
+}
+
 /// An ask whose content is its slot and its people.
 pub(crate) fn ask(request: u128, slot: SlotKey, people: &[u8]) -> Ask {
     let mut content = [0; 16];
@@ -225,6 +247,7 @@ pub(crate) fn ask(request: u128, slot: SlotKey, people: &[u8]) -> Ask {
         request: RequestKey { caller: CallerNumber(0), id: request },
         content: ContentHash(content),
         slot,
+        session: None,
         applicants: people.iter().map(|number| person(*number)).collect(),
         ground: None,
         code_seed: u64::try_from(request).unwrap().wrapping_mul(0x9E37_79B9),

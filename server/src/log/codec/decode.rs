@@ -1,6 +1,6 @@
 //! Bytes to events.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use kuota_api::log::v1 as stored;
 use kuota_domain::{
@@ -18,6 +18,7 @@ use kuota_domain::{
     passport::{Ground, PassportKind},
     payment::{CaseCause, CaseNumber, Payment, PaymentEffect, PaymentReference, Resolution},
     registration::{Applicant, Billing, Particulars, Registration, RegistrationState},
+    session::{Session, SessionPlaces, SessionShare, Turn},
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
@@ -94,6 +95,7 @@ fn change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Change, Co
                 cut_off: released.cut_off_ms.map(UnixMillis),
                 day_end: UnixMillis(released.day_end_ms),
             },
+            sessions: session_places(released.sessions)?,
         }),
         Body::TrancheChanged(changed) => Change::TrancheChanged {
             tranche: TrancheNumber(changed.tranche),
@@ -105,6 +107,7 @@ fn change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Change, Co
                 cut_off: changed.cut_off_ms.map(UnixMillis),
                 day_end: UnixMillis(changed.day_end_ms),
             },
+            sessions: session_places(changed.sessions)?,
         },
         Body::Granted(granted) => Change::Granted(Arc::new(grant(granted, caller, at)?)),
         Body::Cancelled(cancelled) => Change::Cancelled {
@@ -145,6 +148,10 @@ fn fees(defined: stored::FeesDefined) -> Result<Fees, CodecError> {
 }
 
 fn office(defined: stored::OfficeDefined) -> Result<Office, CodecError> {
+    let share = |one: stored::SessionShare| {
+        let share = NonZeroU32::new(one.share).ok_or(CodecError::Field("share of a session"))?;
+        Ok(SessionShare { session: session(one.session)?, share })
+    };
     let offer = |offer: stored::LaneOffer| {
         Ok(LaneOffer {
             lane: Lane::of(offer.lane)?,
@@ -152,6 +159,7 @@ fn office(defined: stored::OfficeDefined) -> Result<Office, CodecError> {
             source: offer.source.into(),
             cut_off_minute: offer.cut_off_minute.map(|minute| narrow(minute, "cut-off")).transpose()?,
             hold_minutes: offer.hold_minutes,
+            sessions: offer.sessions.into_iter().map(share).collect::<Result<_, CodecError>>()?,
         })
     };
     Ok(Office {
@@ -187,6 +195,7 @@ fn grant(granted: stored::Granted, caller: CallerNumber, at: UnixMillis) -> Resu
         slot: slot(granted.slot)?,
         tranche: TrancheNumber(granted.tranche),
         state,
+        session: granted.session.map(|one| session(Some(one))).transpose()?,
         queue_number: granted.queue_number,
         code: BookingCode::from_number(granted.code).ok_or(CodecError::Field("booking code"))?,
         applicants: granted.applicants.into_iter().map(applicant).collect::<Result<_, CodecError>>()?,
@@ -206,7 +215,10 @@ fn payment(received: &stored::PaymentReceived) -> Result<PaymentReceipt, CodecEr
     let reference = PaymentReference::parse(&received.payment_reference);
     let effect = match received.effect {
         1 => PaymentEffect::Confirmed,
-        2 => PaymentEffect::Reinstated,
+        2 => PaymentEffect::Reinstated(match received.queue_number {
+            0 => None,
+            queue_number => Some(turn(queue_number, received.session)?),
+        }),
         3 => PaymentEffect::CaseOpened(CaseNumber(received.payment_case), CaseCause::of(received.cause)?),
         _ => return Err(CodecError::Field("effect of a payment")),
     };
@@ -227,7 +239,7 @@ fn resolution(resolved: &stored::PaymentCaseResolved) -> Result<CaseResolution, 
         some => Resolution::Place {
             slot: slot(some)?,
             tranche: TrancheNumber(resolved.tranche),
-            queue_number: resolved.queue_number,
+            turn: turn(resolved.queue_number, resolved.session)?,
         },
     };
     let id = RegistrationId(uuid(&resolved.registration_id, "registration id")?);
@@ -241,10 +253,28 @@ fn rescheduled(step: &stored::Rescheduled, caller: CallerNumber) -> Result<Resch
         from: slot(step.from)?,
         to: slot(step.to)?,
         tranche: TrancheNumber(step.tranche),
-        queue_number: step.queue_number,
+        turn: turn(step.queue_number, step.session)?,
         hold_expires: step.hold_expires_ms.map(UnixMillis),
         request: request.transpose()?.map(|id| RequestKey { caller, id }),
     })
+}
+
+fn turn(queue_number: u32, stored: Option<stored::Session>) -> Result<Turn, CodecError> {
+    let session = stored.map(|stored| session(Some(stored))).transpose()?;
+    Ok(Turn { session, queue_number })
+}
+
+fn session(stored: Option<stored::Session>) -> Result<Session, CodecError> {
+    let misfit = CodecError::Field("session");
+    let stored = stored.ok_or(misfit.clone())?;
+    let minutes = (narrow(stored.start_minute, "session")?, narrow(stored.end_minute, "session")?);
+    Session::new(minutes.0, minutes.1).map_err(|_| misfit)
+}
+
+fn session_places(dealt: Vec<stored::SessionPlaces>) -> Result<Box<[SessionPlaces]>, CodecError> {
+    let one =
+        |one: stored::SessionPlaces| Ok(SessionPlaces { session: session(one.session)?, places: one.places });
+    dealt.into_iter().map(one).collect()
 }
 
 fn slot(slot: Option<stored::Slot>) -> Result<SlotKey, CodecError> {

@@ -10,6 +10,7 @@ use kuota_domain::{
     passport::{Ground, PassportKind},
     payment::{PaymentEffect, Resolution},
     registration::{Billing, Registration},
+    session::{Session, SessionPlaces},
     slot::{Lane, Scope, SlotKey},
     time::UnixMillis,
 };
@@ -86,8 +87,9 @@ fn change(change: &Change, out: &mut Vec<u8>) {
             close_at_ms: release.times.close_at.0,
             day_end_ms: release.times.day_end.0,
             cut_off_ms: release.times.cut_off.map(|at| at.0),
+            sessions: release.sessions.iter().map(session_places).collect(),
         }),
-        Change::TrancheChanged { tranche, slot, places, times } => {
+        Change::TrancheChanged { tranche, slot, places, times, sessions } => {
             Body::TrancheChanged(stored::TrancheChanged {
                 tranche: tranche.0,
                 slot: Some(slot_of(*slot)),
@@ -96,6 +98,7 @@ fn change(change: &Change, out: &mut Vec<u8>) {
                 close_at_ms: times.close_at.0,
                 day_end_ms: times.day_end.0,
                 cut_off_ms: times.cut_off.map(|at| at.0),
+                sessions: sessions.iter().map(session_places).collect(),
             })
         }
         Change::Cancelled { id, slot, case } => Body::Cancelled(stored::Cancelled {
@@ -160,6 +163,14 @@ fn office_of(number: OfficeNumber, office: &Office) -> stored::OfficeDefined {
                 source: offer.source.to_string(),
                 cut_off_minute: offer.cut_off_minute.map(u32::from),
                 hold_minutes: offer.hold_minutes,
+                sessions: offer
+                    .sessions
+                    .iter()
+                    .map(|one| stored::SessionShare {
+                        session: Some(session(one.session)),
+                        share: one.share.get(),
+                    })
+                    .collect(),
             })
             .collect(),
     }
@@ -190,13 +201,20 @@ fn grant(registration: &Registration, out: &mut Vec<u8>) {
         let hold = stored::Hold { billing_reference: reference.number(), expires_ms: expires.0 };
         message::encode(11, &hold, out);
     }
+    if let Some(one) = registration.session {
+        message::encode(12, &session(one), out);
+    }
 }
 
 fn payment(receipt: &PaymentReceipt) -> stored::PaymentReceived {
     let (effect, payment_case, cause) = match receipt.effect {
         PaymentEffect::Confirmed => (1, 0, 0),
-        PaymentEffect::Reinstated => (2, 0, 0),
+        PaymentEffect::Reinstated(_) => (2, 0, 0),
         PaymentEffect::CaseOpened(case, cause) => (3, case.0, cause.stored()),
+    };
+    let turn = match receipt.effect {
+        PaymentEffect::Reinstated(turn) => turn,
+        PaymentEffect::Confirmed | PaymentEffect::CaseOpened(..) => None,
     };
     stored::PaymentReceived {
         registration_id: receipt.id.0.to_be_bytes().into(),
@@ -206,13 +224,15 @@ fn payment(receipt: &PaymentReceipt) -> stored::PaymentReceived {
         effect,
         payment_case,
         cause,
+        queue_number: turn.map_or(0, |turn| turn.queue_number),
+        session: turn.and_then(|turn| turn.session).map(session),
     }
 }
 
 fn resolution(resolved: CaseResolution) -> stored::PaymentCaseResolved {
-    let (slot, tranche, queue_number) = match resolved.resolution {
-        Resolution::Refund => (None, 0, 0),
-        Resolution::Place { slot, tranche, queue_number } => (Some(slot_of(slot)), tranche.0, queue_number),
+    let (slot, tranche, turn) = match resolved.resolution {
+        Resolution::Refund => (None, 0, None),
+        Resolution::Place { slot, tranche, turn } => (Some(slot_of(slot)), tranche.0, Some(turn)),
     };
     let registration_id = resolved.id.0.to_be_bytes().into();
     stored::PaymentCaseResolved {
@@ -220,7 +240,8 @@ fn resolution(resolved: CaseResolution) -> stored::PaymentCaseResolved {
         registration_id,
         slot,
         tranche,
-        queue_number,
+        queue_number: turn.map_or(0, |turn| turn.queue_number),
+        session: turn.and_then(|turn| turn.session).map(session),
     }
 }
 
@@ -230,10 +251,19 @@ fn rescheduled(step: &Rescheduled) -> stored::Rescheduled {
         from: Some(slot_of(step.from)),
         to: Some(slot_of(step.to)),
         tranche: step.tranche.0,
-        queue_number: step.queue_number,
+        queue_number: step.turn.queue_number,
+        session: step.turn.session.map(session),
         request_id: step.request.map(|request| request.id.to_be_bytes().into()).unwrap_or_default(),
         hold_expires_ms: step.hold_expires.map(|at| at.0),
     }
+}
+
+fn session(session: Session) -> stored::Session {
+    stored::Session { start_minute: session.start().minute().into(), end_minute: session.end_minute().into() }
+}
+
+fn session_places(one: &SessionPlaces) -> stored::SessionPlaces {
+    stored::SessionPlaces { session: Some(session(one.session)), places: one.places }
 }
 
 fn slot_of(slot: SlotKey) -> stored::Slot {
