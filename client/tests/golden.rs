@@ -315,6 +315,7 @@ async fn history_and_export() {
         payment_reference: "BRI-1".into(),
         payment_time: at(60),
         payment_case_numbers: vec![7],
+        session: Some(v1::Session { start_time: "08:00".into(), end_time: "09:00".into() }),
         ..Default::default()
     };
     for _ in 0..2 {

@@ -49,6 +49,7 @@ async fn payments_and_their_cases() {
         fee_rupiah: Some(650_000),
         billing_reference: "K7P2Y-9QXWA".into(),
         hold_expire_time: at(7_200),
+        session: Some(v1::Session { start_time: "08:00".into(), end_time: "09:00".into() }),
         ..support::granted(ID)
     };
     let paid = v1::Registration {

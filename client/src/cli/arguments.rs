@@ -98,14 +98,17 @@ pub(super) struct RegisterArgs {
     /// Why the party comes by the lane PRIORITY; required there.
     #[arg(long, value_enum)]
     pub(super) ground: Option<GroundName>,
+    /// Session to come in, by its start: 08:00 [default: the earliest with room for the party].
+    #[arg(long, value_name = "TIME")]
+    pub(super) session: Option<String>,
     /// UUID of this intent: repeat it to ask again after an unknown outcome [default: a new one].
     #[arg(long, value_name = "UUID")]
     pub(super) request_id: Option<String>,
     /// Answer before the log is synced: a crash may lose the place.
     #[arg(long)]
     pub(super) accepted: bool,
-    /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party,passport,ground. `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "lane", "nik", "reference", "passport", "ground", "request_id"])]
+    /// CSV of people to register, with a header: office,date,lane,nik,reference and, if you like, request_id,party,passport,ground,session. `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["office", "date", "lane", "nik", "reference", "passport", "ground", "session", "request_id"])]
     pub(super) file: Option<std::path::PathBuf>,
     /// With --file: asks sent in one call, 1 to 1000.
     #[arg(long, value_name = "N", default_value_t = 500, requires = "file",

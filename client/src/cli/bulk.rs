@@ -26,12 +26,13 @@ A file of people:
   kanim-pontianak,2026-11-30,REGULAR,6171012309870001,order 17,,,ELECTRONIC_10_YEARS,
   kanim-pontianak,2026-11-30,PRIORITY,6171016309870002,order 18,,family,ORDINARY_5_YEARS,PREGNANT
   kanim-pontianak,2026-11-30,PRIORITY,6171012309870003,order 18,,family,ORDINARY_5_YEARS,PREGNANT
+A column session, with starts as 08:00, names the session to come in.
 
 Rows with the same party are one ask, of up to five people, all or nothing. With a request_id each ask can be \
 repeated: the same file run again gets the same registrations. The file is checked whole before anything is sent.
 
 Results on stdout, as CSV: line, request_id, outcome (REGISTERED, or why not; OUTCOME_UNKNOWN; NOT_ASKED), code, \
-queue_number, office, date, message. Ctrl-C and SIGTERM end the run after the batch under way. To go on after an end, put \
+queue_number, office, date, message, session. Ctrl-C and SIGTERM end the run after the batch under way. To go on after an end, put \
 the request_id of each result into the file, in the row of its line, and run it again.
 
 Exit codes with --file: 0 all are registered, 1 some are not, 69 of some there is no answer, 130 interrupted: no outcome \

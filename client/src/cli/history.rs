@@ -14,7 +14,7 @@ use super::{
     operations::zones,
     report::{DONE, Failed, print, say},
     single,
-    table::{align_right, lane_name, table, text},
+    table::{align_right, lane_name, session_text, table, text},
 };
 
 /// Events of one registration shown: it is granted once and cancelled once, and much else it cannot suffer.
@@ -80,7 +80,7 @@ pub(super) async fn export(
 ) -> Result<u8, Failed> {
     let admin = args.connect_admin(address).await?;
     let mut export = admin.export(filter).await.map_err(Failed::Admin)?;
-    let header = "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason,fee_rupiah,ground,passports,billing_reference,payment_reference,paid,payment_cases,rescheduled,rescheduled_from\n";
+    let header = "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason,fee_rupiah,ground,passports,billing_reference,payment_reference,paid,payment_cases,rescheduled,rescheduled_from,session\n";
     let mut is_read = format == Format::Json || print(header);
     while is_read && let Some(part) = export.next().await.map_err(Failed::Admin)? {
         let lines: String = match format {
@@ -185,6 +185,7 @@ fn csv_line(found: &ExportedRegistration) -> String {
     let left = found.rescheduled_from.as_ref().map_or_else(String::new, |left| {
         format!("{} {} {}", left.office_id, left.service_date, lane_name(left.lane()))
     });
+    let session = found.session.as_ref().map_or_else(String::new, session_text);
     let fields = [
         &found.id,
         &found.code,
@@ -207,6 +208,7 @@ fn csv_line(found: &ExportedRegistration) -> String {
         &cases,
         &rescheduled,
         &left,
+        &session,
     ];
     super::results::csv_record(fields)
 }

@@ -4,15 +4,19 @@ pub(super) mod operations;
 pub(super) mod payments;
 
 use kuota_client::{
-    Alternative, Error, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PriorityGround,
-    Refusal, RefusalReason, RegisteredApplicant, Registration, RegistrationState, RescheduledFrom, Slot,
-    SlotState, WatchedSlot,
+    Alternative, Error, Lane, Office, OfficeKind, OfficeSession, Outcome, PassportFee, PassportKind,
+    PriorityGround, Refusal, RefusalReason, RegisteredApplicant, Registration, RegistrationState,
+    RescheduledFrom, Session, Slot, SlotState, WatchedSlot,
 };
 use prost_types::{Duration, Timestamp};
 use serde_json::{Value, json};
 use tonic::Code;
 
 pub(super) fn offices(offices: &[Office]) -> String {
+    let session = |session: &OfficeSession| {
+        let OfficeSession { start_time, end_time, daily_places } = session;
+        json!({ "start_time": start_time, "end_time": end_time, "daily_places": daily_places })
+    };
     let office = |office: &Office| {
         let lanes: Vec<Value> = office
             .lanes
@@ -25,6 +29,7 @@ pub(super) fn offices(offices: &[Office]) -> String {
                     "surcharge_rupiah": lane.surcharge_rupiah,
                     "cut_off_time": lane.cut_off_time,
                     "hold_ms": lane.hold.as_ref().map(millis),
+                    "sessions": lane.sessions.iter().map(session).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -173,6 +178,7 @@ fn registration_value(registration: &Registration) -> Value {
         "payment_case_numbers": registration.payment_case_numbers,
         "rescheduled_from": registration.rescheduled_from.as_ref().map(left_value),
         "reschedule_time": registration.reschedule_time.as_ref().map(time),
+        "session": registration.session.as_ref().map(session_value),
     })
 }
 
@@ -182,6 +188,10 @@ fn left_value(left: &RescheduledFrom) -> Value {
         "service_date": left.service_date,
         "lane": lane_name(left.lane()),
     })
+}
+
+fn session_value(session: &Session) -> Value {
+    json!({ "start_time": session.start_time, "end_time": session.end_time })
 }
 
 fn refusal_value(refusal: &Refusal) -> Value {

@@ -8,7 +8,7 @@ use std::{
 
 use clap::ValueEnum as _;
 use csv::StringRecord;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use kuota_client::{Ask, Lane, PassportKind, PriorityGround};
 
 use super::{
@@ -27,7 +27,7 @@ const BYTES_MAX: u64 = 256 * 1024 * 1024;
 const COMPLAINTS_MAX: usize = 20;
 const REFERENCE_CHARS_MAX: usize = 64;
 const REQUIRED: [&str; 5] = ["office", "date", "lane", "nik", "reference"];
-const OPTIONAL: [&str; 4] = ["request_id", "party", "passport", "ground"];
+const OPTIONAL: [&str; 5] = ["request_id", "party", "passport", "ground", "session"];
 
 /// An ask of the file.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ struct Row {
     party: Option<String>,
     passport: Option<PassportKind>,
     ground: Option<PriorityGround>,
+    session: Option<String>,
 }
 
 /// Complaints about one file, in the order of its lines.
@@ -233,6 +234,10 @@ fn row(columns: &Columns, record: &StringRecord, line: u64, complaints: &mut Com
         let what = "with PRIORITY, and only there: ELDERLY, DISABLED, PREGNANT or CHILD_UNDER_FIVE";
         complaints.add(line, "ground", what);
     }
+    let session = optional("session");
+    if session.as_ref().is_some_and(|start| start.len() != 5 || start.parse::<Time>().is_err()) {
+        complaints.add(line, "session", "the start of a session like 08:00, or nothing");
+    }
     (complaints.count == before).then(|| Row {
         line,
         office: office.into(),
@@ -244,6 +249,7 @@ fn row(columns: &Columns, record: &StringRecord, line: u64, complaints: &mut Com
         party: optional("party"),
         passport: passport.and_then(Result::ok).map(Into::into),
         ground: ground.and_then(Result::ok).map(Into::into),
+        session,
     })
 }
 
@@ -295,6 +301,9 @@ fn wanted(party: Vec<Row>, ids: &mut HashSet<String>, complaints: &mut Complaint
     if let Some(ground) = first.ground {
         ask = ask.ground(ground);
     }
+    if let Some(session) = &first.session {
+        ask = ask.session(session);
+    }
     for (index, row) in rows.enumerate() {
         if index + 1 == PARTY_MAX {
             complaints.add(row.line, "party", &format!("up to {PARTY_MAX} rows make a party"));
@@ -304,6 +313,7 @@ fn wanted(party: Vec<Row>, ids: &mut HashSet<String>, complaints: &mut Complaint
             ("date", row.date == first.date),
             ("lane", row.lane == first.lane),
             ("ground", row.ground == first.ground),
+            ("session", row.session == first.session),
             ("request_id", row.request_id.is_none() || row.request_id == first.request_id),
         ];
         for (column, _) in same.into_iter().filter(|(_, is_same)| !is_same) {
@@ -423,6 +433,9 @@ mod tests {
         let kinds = |lane: &str, more: &str| {
             format!("office,date,lane,nik,reference,passport,ground\na,2026-11-30,{lane},{A},,{more}\n")
         };
+        let at = |session: &str| {
+            format!("office,date,lane,nik,reference,session\na,2026-11-30,REGULAR,{A},,{session}\n")
+        };
         let good = ("mpp-kubu-raya", "2026-11-30", "REGULAR");
         let long = "x".repeat(65);
         let twice = format!("{HEADER}a,2026-11-30,REGULAR,{A},,,f\na,2026-11-30,REGULAR,{A},,,f\n");
@@ -452,6 +465,8 @@ mod tests {
             (kinds("REGULAR", "DIPLOMATIC,"), "p.csv:2:passport: ORDINARY_5_YEARS, "),
             (kinds("REGULAR", ",ELDERLY"), "p.csv:2:ground: with PRIORITY, and only there"),
             (kinds("PRIORITY", ",OLD"), "p.csv:2:ground: with PRIORITY, and only there"),
+            (at("8:00"), "p.csv:2:session: the start of a session like 08:00"),
+            (at("25:00"), "p.csv:2:session: the start of a session like 08:00"),
             (twice, "p.csv:3:nik: nobody stands in a party twice"),
             (split, "p.csv:3:office: the same in the whole party, as in line 2\nkuota: p.csv:3:date:"),
             (format!("{HEADER}{crowd}"), "p.csv:7:party: up to 5 rows make a party"),

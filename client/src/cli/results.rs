@@ -9,7 +9,7 @@ use super::{
     report::{self, DONE, INTERRUPTED, NO, UNAVAILABLE},
 };
 
-pub(super) const HEADER: &str = "line,request_id,outcome,code,queue_number,office,date,message\n";
+pub(super) const HEADER: &str = "line,request_id,outcome,code,queue_number,office,date,message,session\n";
 
 /// What became of one ask.
 #[derive(Debug)]
@@ -82,15 +82,20 @@ pub(super) fn line(wanted: &Wanted, answer: &Answer, is_json: bool) -> String {
         }
     };
     let Wanted { line, office, date, ask } = wanted;
+    let session = match answer {
+        Answer::Known(Outcome::Registered(registration)) => registration.session.as_ref(),
+        Answer::Known(Outcome::Refused(_)) | Answer::Failed(_) | Answer::Abandoned | Answer::NotAsked => None,
+    };
+    let session = session.map_or("", |session| &session.start_time);
     if is_json {
         let value = json!({
             "line": line, "request_id": ask.id(), "outcome": outcome, "code": code,
-            "queue_number": queue_number.parse::<u32>().ok(), "office": office, "date": date, "message": message,
+            "queue_number": queue_number.parse::<u32>().ok(), "office": office, "date": date, "message": message, "session": session,
         });
         return format!("{value}\n");
     }
     let line = line.to_string();
-    csv_record([&line, ask.id(), &outcome, code, &queue_number, office, date, &message])
+    csv_record([&line, ask.id(), &outcome, code, &queue_number, office, date, &message, session])
 }
 
 /// A line of CSV.

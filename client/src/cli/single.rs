@@ -77,6 +77,9 @@ fn ask(register: &RegisterArgs) -> Result<Ask, Failed> {
     if let Some(ground) = register.ground {
         ask = ask.ground(ground.into());
     }
+    if let Some(session) = &register.session {
+        ask = ask.session(session);
+    }
     if let Some(request_id) = &register.request_id {
         ask = ask.request_id(request_id);
     }

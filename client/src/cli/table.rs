@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use jiff::civil::Date;
 use kuota_client::{
     Alternative, Lane, Office, OfficeKind, Outcome, PassportFee, PassportKind, PaymentCase, PaymentCaseCause,
-    PaymentCaseState, PriorityGround, Refusal, Registration, RegistrationState, Slot, SlotState,
+    PaymentCaseState, PriorityGround, Refusal, Registration, RegistrationState, Session, Slot, SlotState,
 };
 
 use super::{instant::Zones, json::millis};
@@ -18,7 +18,11 @@ pub(super) fn offices(offices: &[Office]) -> String {
             .iter()
             .map(|offer| {
                 let mark = if offer.source.starts_with("example") { "*" } else { "" };
-                format!("{} {}{mark}", lane_name(offer.lane()), offer.daily_places)
+                let sessions = match offer.sessions.len() {
+                    0 => String::new(),
+                    sessions => format!(" in {sessions} sessions"),
+                };
+                format!("{} {}{mark}{sessions}", lane_name(offer.lane()), offer.daily_places)
             })
             .collect();
         table.add_row([
@@ -156,6 +160,9 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
     row("Office", name);
     row("Service day", &registration.service_date);
     row("Lane", lane_name(registration.lane()));
+    if let Some(session) = &registration.session {
+        row("Session", &session_text(session));
+    }
     row("Queue number", &registration.queue_number.to_string());
     for applicant in &registration.applicants {
         let passport = match applicant.passport_kind() {
@@ -205,6 +212,11 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
     row("Id", &registration.id);
     row("Request", &registration.request_id);
     text(&table)
+}
+
+/// `08:00-09:00`
+pub(super) fn session_text(session: &Session) -> String {
+    format!("{}-{}", session.start_time, session.end_time)
 }
 
 fn refused(refusal: &Refusal, offices: &[Office]) -> String {

@@ -7,7 +7,9 @@ use kuota_client::{
 };
 use serde_json::{Value, json};
 
-use super::{ground_name, lane_name, left_value, passport_name, pretty, registration_value, time};
+use super::{
+    ground_name, lane_name, left_value, passport_name, pretty, registration_value, session_value, time,
+};
 
 pub(in super::super) fn catalog(answer: &GetCatalogResponse) -> String {
     pretty(&json!({
@@ -89,6 +91,7 @@ pub(in super::super) fn exported(registration: &ExportedRegistration) -> String 
         "rescheduled_from": registration.rescheduled_from.as_ref().map(left_value),
         "reschedule_time": registration.reschedule_time.as_ref().map(time),
         "passport_kinds": registration.passport_kinds().map(passport_name).collect::<Vec<_>>(),
+        "session": registration.session.as_ref().map(session_value),
     })
     .to_string()
 }
