@@ -36,7 +36,8 @@ fn ack(person: u32) -> Ack {
 
 fn held(ack: &Ack, queue_number: u32) -> Held {
     let Ack { id, slot, create_time_ms, .. } = *ack;
-    Held { id, slot, queue_number, create_time_ms, is_cancelled: false, people: vec![Some(ack.person)] }
+    let (session, people) = (String::new(), vec![Some(ack.person)]);
+    Held { id, slot, session, queue_number, create_time_ms, is_cancelled: false, people }
 }
 
 fn facts(available: u32) -> SlotFacts {

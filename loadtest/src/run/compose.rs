@@ -201,10 +201,10 @@ fn inversions(measured: &Measured) -> Option<f64> {
     let held = measured.proof.evidence.first.held.as_ref()?;
     let first = measured.driven.acks.iter().filter(|ack| ack.kind != Kind::SecondClick);
     let first_us: BTreeMap<u128, i64> = first.map(|ack| (ack.id, ack.first_us)).collect();
-    let mut queues: BTreeMap<u16, Vec<(u32, i64)>> = BTreeMap::new();
+    let mut queues: BTreeMap<(u16, &str), Vec<(u32, i64)>> = BTreeMap::new();
     for held in held {
         if let Some(first_us) = first_us.get(&held.id) {
-            queues.entry(held.slot).or_default().push((held.queue_number, *first_us));
+            queues.entry((held.slot, &held.session)).or_default().push((held.queue_number, *first_us));
         }
     }
     let (mut pairs, mut inverted) = (0_u64, 0_u64);

@@ -12,7 +12,9 @@ pub struct Held {
     pub id: u128,
     /// Of which slot.
     pub slot: u16,
-    /// Its number in the queue.
+    /// In which session, by its start; empty where there are none.
+    pub session: String,
+    /// Its number in the queue: each session has one.
     pub queue_number: u32,
     /// When it was granted.
     pub create_time_ms: i64,

@@ -203,6 +203,10 @@ impl Inquiry<'_> {
                 held.push(Held {
                     id: id(&registration.id),
                     slot,
+                    session: registration
+                        .session
+                        .as_ref()
+                        .map_or_else(String::new, |one| one.start_time.clone()),
                     queue_number: registration.queue_number,
                     create_time_ms: registration.create_time.map_or(0, milliseconds),
                     is_cancelled: registration.state() == RegistrationState::Cancelled,

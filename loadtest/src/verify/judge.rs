@@ -327,14 +327,14 @@ fn people(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
             Resolved::NotCarriedOut | Resolved::Unknown => {}
         }
     }
-    let mut numbers: BTreeMap<(u16, u32), BTreeSet<u128>> = BTreeMap::new();
+    let mut numbers: BTreeMap<(u16, &str, u32), BTreeSet<u128>> = BTreeMap::new();
     let readings = [&evidence.first, &evidence.second];
     for held in readings.into_iter().flat_map(|reading| reading.held.iter().flatten()) {
         let live = held.people.iter().flatten().filter(|_| !held.is_cancelled);
         live.for_each(|person| hold(*person, held.id));
-        numbers.entry((held.slot, held.queue_number)).or_default().insert(held.id);
+        numbers.entry((held.slot, &held.session, held.queue_number)).or_default().insert(held.id);
     }
-    for ((slot, number), ids) in numbers.iter().filter(|(_, ids)| ids.len() > 1) {
+    for ((slot, _, number), ids) in numbers.iter().filter(|(_, ids)| ids.len() > 1) {
         findings.duplicated += ids.len() as u64 - 1;
         findings.find(|| {
             format!("duplicated: queue number {number} is given {} times at {}", ids.len(), told.name(*slot))
