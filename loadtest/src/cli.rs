@@ -22,7 +22,8 @@ The Friday, in five minutes, on a server of its own (nothing to set up, nothing 
   kuota-loadtest run --chaos kill                    kill -9 in mid-spike: is anything that was acknowledged lost?
   kuota-loadtest run --target http://127.0.0.1:50051 --admin-target http://127.0.0.1:50052 --run-id two
 
-Scenarios: smoke, friday, national (a million people), soak, or a file; deploy/scenarios has them to copy.
+Scenarios: smoke, friday, national (a million people), payday (places that are paid for), soak, or a file;
+deploy/scenarios has them to copy.
 Exit codes: 0 pass, 1 fail, 2 void (the run proves nothing, and says why), 64 bad usage or scenario.";
 
 /// Replays an opening against Kuota with honest clocks, and proves the outcome from the server's answers.
@@ -50,7 +51,7 @@ enum Command {
     Bench(crate::bench::BenchArguments),
     /// Prints a scenario's schedule: how many calls, when, and the digest.
     Plan {
-        /// Scenario: smoke, friday, national, soak, or a file.
+        /// Scenario: smoke, friday, national, payday, soak, or a file.
         #[arg(long, default_value = "friday")]
         scenario: String,
         /// Instead of the scenario's.
@@ -70,7 +71,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct RunArguments {
-    /// Scenario: smoke, friday, national, soak, or a file.
+    /// Scenario: smoke, friday, national, payday, soak, or a file.
     #[arg(long, default_value = "friday", value_name = "NAME|FILE")]
     scenario: String,
     /// A server that is there [default: one of the run's own, on a temporary directory].

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod driver;
 pub mod exit;
 pub mod limits;
+pub mod payday;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -78,5 +78,9 @@ pub const CEILING_PERCENT_MAX: u64 = 80;
 pub const SERVER_NICE: u8 = 5;
 /// How much of a core each driving thread may use in any second: more, and it may have been the limit.
 pub const CLIENT_CPU_PERCENT_MAX: f64 = 80.0;
+/// Payments under way at once, beside the driven load.
+pub const PAYMENTS_CONCURRENT: usize = 64;
+/// Between two looks at which places wait for money.
+pub const PAYMENTS_LOOK_EVERY: Duration = Duration::from_millis(200);
 /// For the quick calibration before a run, a side.
 pub const CALIBRATION_QUICK: Duration = Duration::from_millis(1_500);

@@ -37,7 +37,7 @@ fn ack(person: u32) -> Ack {
 fn held(ack: &Ack, queue_number: u32) -> Held {
     let Ack { id, slot, create_time_ms, .. } = *ack;
     let (session, people) = (String::new(), vec![Some(ack.person)]);
-    Held { id, slot, session, queue_number, create_time_ms, is_cancelled: false, people }
+    Held { id, slot, session, queue_number, create_time_ms, is_over: false, people }
 }
 
 fn facts(available: u32) -> SlotFacts {
@@ -59,7 +59,7 @@ impl Case {
             slot: Some(ack.slot),
             person: Some(ack.person),
             create_time_ms: ack.create_time_ms,
-            is_confirmed: true,
+            stands: true,
         };
         let look_ups = acks.iter().map(|ack| (ack.id, Some(found(ack)))).collect();
         let repeats =
@@ -219,7 +219,7 @@ fn an_acknowledgement_must_be_found_as_it_was_given() {
     for (name, change, words) in [
         ("gone", (|case| case.evidence.look_ups.extend([(101, None)])) as fn(&mut Case), "it is not found"),
         ("elsewhere", |case| case.found(101).slot = Some(1), "it is at another office or on another day"),
-        ("cancelled", |case| case.found(101).is_confirmed = false, "it is not confirmed"),
+        ("cancelled", |case| case.found(101).stands = false, "it is not confirmed"),
         ("another ask's", |case| case.found(101).request_id = 7, "it belongs to another request_id"),
         ("another person's", |case| case.found(101).person = Some(2), "it has another reference"),
         ("another time", |case| case.found(101).create_time_ms += 1, "it has another create_time"),

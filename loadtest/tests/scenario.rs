@@ -2,7 +2,7 @@
 
 use kuota_loadtest::{
     plan::Plan,
-    scenario::{FRIDAY, NATIONAL, SMOKE, SOAK, Scenario},
+    scenario::{FRIDAY, NATIONAL, PAYDAY, SMOKE, SOAK, Scenario},
 };
 
 #[test]
@@ -17,7 +17,7 @@ fn what_is_wrong_is_named_with_file_line_key_and_the_nearest_right_key() {
         ("bot_percent = 40", "bot_percent = 41", "human_percent", "the shares of the four personas make 101"),
         ("streams = 256", "streams = 257", "streams", "257: 1 to 256 is allowed"),
         ("attempts_max = 10", "attempts_max = 2", "attempts_max", "2: 3 to 30 is allowed"),
-        ("\"SOLD_OUT\"", "\"SOLDOUT\"", "outcomes", "`SOLDOUT`: GRANTED, REPEATED or a reason"),
+        ("\"SOLD_OUT\"", "\"SOLDOUT\"", "outcomes", "`SOLDOUT`: GRANTED, REPEATED, a reason"),
         ("\"generated\"", "\"file\"", "origin", "a catalogue from a file needs the key `file`"),
         (
             "generated_places = 300",
@@ -52,8 +52,23 @@ fn what_is_wrong_is_named_with_file_line_key_and_the_nearest_right_key() {
 }
 
 #[test]
+fn payments_need_holds_and_come_in_their_time() {
+    for (from, to, expected) in [
+        ("late_percent = 20", "late_percent = 36", "in_time_percent: the shares of those who pay make 101"),
+        ("generated_hold_minutes = 1\n", "", "in_time_percent: payments need places that are held"),
+        ("pay_after_ms_max = 20000", "pay_after_ms_max = 30001", "pay_after_ms_max: 30001: 1 to 30000"),
+        ("freed_within_ms_max = 100", "freed_within_ms_max = 0", "freed_within_ms_max: 0: 1 to 60000"),
+    ] {
+        let error = Scenario::parse("payday.toml", &PAYDAY.replacen(from, to, 1)).unwrap_err().to_string();
+        assert!(error.contains(expected), "expected {expected}\n   found {error}");
+    }
+}
+
+#[test]
 fn every_scenario_that_is_built_in_can_be_planned() {
-    for (text, name, offices) in [(SMOKE, "smoke", 3), (FRIDAY, "friday", 11), (SOAK, "soak", 11)] {
+    for (text, name, offices) in
+        [(SMOKE, "smoke", 3), (FRIDAY, "friday", 11), (PAYDAY, "payday", 3), (SOAK, "soak", 11)]
+    {
         let scenario = Scenario::parse(name, text).unwrap();
         assert_eq!(scenario.name, name);
         let (one, other) = (Plan::of(&scenario, offices), Plan::of(&scenario, offices));

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use kuota_api::v1::RefusalReason;
+use kuota_api::v1::{PassportKind, RefusalReason};
 use kuota_client::{Admin, AvailabilityFilter, By, Client, Lane, Opening, Outcome as Answer, SlotState};
 use serde::Serialize;
 use tonic::Code;
@@ -171,7 +171,11 @@ async fn measure(arguments: &BenchArguments) -> anyhow::Result<Measured> {
         Kind::Refusal => vec![full(&client, admin).await?],
         Kind::Grant | Kind::Batch => open(&client, admin).await?,
     };
-    let letters = Letters::new(&slots.iter().map(|(slot, _)| slot.clone()).collect::<Vec<_>>(), identities);
+    let letters = Letters::new(
+        &slots.iter().map(|(slot, _)| slot.clone()).collect::<Vec<_>>(),
+        identities,
+        PassportKind::Unspecified,
+    );
     let gap = ClockGap::estimate(address_of).await?;
     let began_ms = gap.earliest_ms(wall_ms(std::time::SystemTime::now()));
     let pid = child.as_ref().map(Child::pid).or(arguments.pid);
@@ -269,7 +273,7 @@ async fn drive(
 
 fn own(program: &Path, directory: &Path) -> anyhow::Result<Child> {
     let catalog = directory.join("catalog.toml");
-    std::fs::write(&catalog, generated(OFFICES, OFFICES))?;
+    std::fs::write(&catalog, generated(OFFICES, OFFICES, 0))?;
     Child::server(program, &directory.join("data"), Some(&catalog), 0)
 }
 

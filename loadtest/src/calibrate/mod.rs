@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use hdrhistogram::Histogram;
 use kuota_api::v1::{
-    Applicant, Lane, RegisterRequest, registration_service_client::RegistrationServiceClient,
+    Applicant, Lane, PassportKind, RegisterRequest, registration_service_client::RegistrationServiceClient,
 };
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
@@ -141,7 +141,8 @@ async fn refusals(throttle: Throttle, thread: u32) -> anyhow::Result<Closed> {
         service_date: "2026-11-30".into(),
         lane: Lane::Regular,
     };
-    let letters = Letters::new(&[slot], Identities::new(u64::from(thread), "calibration"));
+    let letters =
+        Letters::new(&[slot], Identities::new(u64::from(thread), "calibration"), PassportKind::Unspecified);
     let (mut desk, mut person) = (Desk::default(), 0);
     let body = || {
         person += 1;

@@ -1,7 +1,7 @@
 //! Bodies of calls: encoded once for each slot, then patched in place. Fixed-width fields stay where they stand.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use kuota_api::v1::{Applicant, Durability, Lane, ListAvailabilityRequest, RegisterRequest};
+use kuota_api::v1::{Applicant, Durability, Lane, ListAvailabilityRequest, PassportKind, RegisterRequest};
 use prost::Message as _;
 
 use crate::{
@@ -44,9 +44,9 @@ pub struct Letters {
 pub struct Desk(BytesMut);
 
 impl Letters {
-    /// Encodes them.
+    /// Encodes them. Everybody comes for the same kind of passport, if any is said.
     #[must_use]
-    pub fn new(slots: &[SlotName], identities: Identities) -> Self {
+    pub fn new(slots: &[SlotName], identities: Identities, passport: PassportKind) -> Self {
         let look = |slot: &SlotName| {
             let request = ListAvailabilityRequest {
                 office_id: Some(slot.office_id.clone()),
@@ -55,7 +55,7 @@ impl Letters {
             };
             framed(&request.encode_to_vec())
         };
-        let letters = slots.iter().map(Letter::to).collect();
+        let letters = slots.iter().map(|slot| Letter::to(slot, passport)).collect();
         Self { letters, looks: slots.iter().map(look).collect(), identities }
     }
 
@@ -115,11 +115,12 @@ impl Desk {
 }
 
 impl Letter {
-    fn to(slot: &SlotName) -> Self {
+    fn to(slot: &SlotName, passport: PassportKind) -> Self {
         // Texts that stand nowhere else, so that they are found again.
         let (request_id, nik, reference) =
             ("#".repeat(REQUEST_ID_CHARS), "%".repeat(NIK_DIGITS), "&".repeat(REFERENCE_CHARS));
-        let applicant = Applicant { nik: nik.clone(), reference: reference.clone(), ..Applicant::default() };
+        let (passport_kind, nik_text, reference_text) = (passport.into(), nik.clone(), reference.clone());
+        let applicant = Applicant { nik: nik_text, reference: reference_text, passport_kind };
         let request = RegisterRequest {
             request_id: request_id.clone(),
             office_id: slot.office_id.clone(),
@@ -176,7 +177,11 @@ mod tests {
             service_date: "2026-11-30".into(),
             lane: Lane::Regular,
         };
-        let letters = Letters::new(&[slot("kanim-a"), slot("mpp-b")], Identities::new(1, ""));
+        let letters = Letters::new(
+            &[slot("kanim-a"), slot("mpp-b")],
+            Identities::new(1, ""),
+            PassportKind::Unspecified,
+        );
         let mut desk = Desk::default();
         let body = letters.ask(&mut desk, 1, 7, 2);
         assert_eq!(usize::from(body[4]), body.len() - PREFIX);

@@ -165,6 +165,7 @@ pub struct Report {
     pub refused: BTreeMap<String, u64>,
     pub errors: BTreeMap<String, u64>,
     pub errors_excused: u64,
+    pub payments: BTreeMap<&'static str, u64>,
     #[serde(flatten)]
     pub findings: Findings,
     pub log_verified: Option<bool>,

@@ -60,6 +60,7 @@ pub(super) fn compose(order: &Order, measured: &Measured, in_flight_max: u64) ->
         repeated: counts.repeated,
         looked: counts.looked,
         refused: refused(counts),
+        payments: measured.payments.clone(),
         errors: errors(counts),
         errors_excused: counts.excused,
         findings: proof.findings.clone(),
@@ -158,7 +159,7 @@ fn offices(measured: &Measured) -> Vec<OfficeFigures> {
     match &reading.held {
         Some(held) => held
             .iter()
-            .filter(|held| !held.is_cancelled)
+            .filter(|held| !held.is_over)
             .for_each(|held| grant(held.slot, held.people.len().max(1) as u64, held.create_time_ms)),
         None => {
             let mut seen = HashSet::new();

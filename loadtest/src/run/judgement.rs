@@ -140,7 +140,10 @@ fn void(case: &Case<'_>, report: &Report) -> Vec<String> {
             "REPEATED" => report.repeated,
             // On days that were open before, nobody can be too early.
             "NOT_OPEN_YET" if report.days_were_open => 1,
-            reason => report.refused.get(reason).copied().unwrap_or(0),
+            name => {
+                let counted = report.refused.get(name).or_else(|| report.payments.get(name));
+                counted.copied().unwrap_or(0)
+            }
         };
         if count == 0 {
             reasons.push(format!("void: {outcome} never occurred: what was to be tried was not tried"));

@@ -5,6 +5,7 @@ mod judgement;
 mod watch;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -14,12 +15,17 @@ use std::{
 };
 
 use anyhow::Context as _;
+use kuota_client::{ExportFilter, PassportKind};
 
 use crate::{
     calibrate::{Calibration, Shape, calibrate},
     driver::{Drive, ask::Driven, clock::RunClock, letter::Letters, pulse::Pulse, worker::Shared},
     exit::Exit,
     limits::CALIBRATION_QUICK,
+    payday::{
+        audit::{Audit, audit},
+        cashier::{Cashier, PAID_PASSPORT},
+    },
     plan::{Plan, identity::Identities},
     report::{
         figures::Report,
@@ -84,6 +90,8 @@ struct Measured {
     driven: Driven,
     series: Vec<Row>,
     proof: Proof,
+    /// What became of payments, counted.
+    payments: BTreeMap<&'static str, u64>,
     server_cpu_us: Option<u64>,
     chaos: Option<String>,
     duration_s: f64,
@@ -110,6 +118,20 @@ fn interrupted(runtime: &tokio::runtime::Runtime) -> Arc<AtomicBool> {
         }
     });
     raised
+}
+
+/// Takes payments, where the scenario has some.
+fn cashier(scenario: &Scenario, target: &Target, identities: Identities) -> anyhow::Result<Option<Cashier>> {
+    let Some(section) = scenario.payments.clone() else { return Ok(None) };
+    let admin = target.admin.clone().context("payments are judged by the listener for operators")?;
+    let dates = target.ground.dates();
+    let filter = ExportFilter {
+        office_id: None,
+        from_date: dates.first().map(|date| (*date).to_owned()),
+        to_date: dates.last().map(|date| (*date).to_owned()),
+    };
+    let (client, seed) = (target.client.clone(), scenario.seed);
+    Ok(Some(Cashier { client, admin, filter, section, seed, identities }))
 }
 
 /// Runs, and hands out every response time in microseconds, where the order says that they are kept.
@@ -152,7 +174,9 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     planned.catalog.service_days = target.ground.dates().len() as u64;
     let plan = Plan::of(&planned, target.ground.offices.len());
     say(&format!("schedule {} ({} calls before retries)", plan.digest, plan.arrivals.len()));
-    let letters = Letters::new(&target.ground.slots, Identities::new(scenario.seed, &order.run_id));
+    let passport = scenario.payments.as_ref().map_or(PassportKind::Unspecified, |_| PAID_PASSPORT);
+    let identities = Identities::new(scenario.seed, &order.run_id);
+    let letters = Letters::new(&target.ground.slots, identities.clone(), passport);
     let threads = usize::try_from(scenario.client.threads)?;
     let mut drive = Drive::connect(&planned, target.address)
         .with_context(|| format!("{}: {} connections", target.address, scenario.client.connections))?;
@@ -173,6 +197,10 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     let cpu_before_us = target.pid.and_then(cpu_us);
     let began_us = shared.clock.now_us();
     drive.start(&shared);
+    let cashier = cashier(scenario, &target, identities)?;
+    let everybody_has_asked = Arc::new(AtomicBool::new(false));
+    let has_asked = everybody_has_asked.clone();
+    let payments = cashier.map(|cashier| runtime.spawn(async move { cashier.work(&has_asked).await }));
     let mut watch = watch::Watch::new(order, &shared, interrupted(&runtime));
     let mut series = Series::of(threads);
     watch.follow(&drive, &mut series, &mut target)?;
@@ -180,6 +208,11 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let duration_s = (shared.clock.now_us() - began_us) as f64 / 1e6;
     let cpu_after_us = target.pid.and_then(cpu_us);
+    everybody_has_asked.store(true, Ordering::Relaxed);
+    if payments.is_some() {
+        say("waiting: until no place waits for money");
+    }
+    let book = payments.map(|payments| runtime.block_on(payments)).transpose()?.transpose()?;
     let chaos = watch.chaos();
     // Of a server that was killed, only the second life would be counted.
     let is_one_life = order.chaos != Some(Chaos::Kill);
@@ -190,7 +223,11 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
         shared.plan.arrivals = Vec::new();
     }
     say("verifying: what the server says afterwards");
-    let proof = runtime.block_on(prove(&target, &shared.letters, &driven, began));
+    let mut proof = runtime.block_on(prove(&target, &shared.letters, &driven, (began, passport)));
+    let audit = book.zip(scenario.payments.as_ref()).map_or_else(Audit::default, |(book, section)| {
+        audit(&book, i64::try_from(section.freed_within_ms_max).unwrap_or(i64::MAX))
+    });
+    proof.findings.add(&audit);
     let in_flight_max = shared.in_flight_max.load(Ordering::Relaxed);
     let measured = Measured {
         calibration,
@@ -199,6 +236,7 @@ pub fn replay(order: &Order) -> anyhow::Result<(Report, Vec<i64>)> {
         driven,
         series: series.finish(),
         proof,
+        payments: audit.counts,
         server_cpu_us,
         chaos,
         duration_s,

@@ -2,8 +2,8 @@
 
 use kuota_api::v1::RefusalReason;
 
-use super::{CatalogOrigin, CatalogSection, Scenario};
-use crate::{limits, plan::planned_calls};
+use super::{CatalogOrigin, CatalogSection, PaymentsSection, Scenario};
+use crate::{limits, payday::audit::COUNTS, plan::planned_calls};
 
 /// What is wrong with a key.
 pub(super) struct Complaint {
@@ -20,6 +20,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
         ("time_compression_factor", scenario.time_compression_factor, 1, 1_000),
         ("generated_offices", catalog.generated_offices, u64::from(is_generated), 10_000),
         ("generated_places", catalog.generated_places, u64::from(is_generated), 100_000_000),
+        ("generated_hold_minutes", catalog.generated_hold_minutes, 0, 60),
         ("service_days", catalog.service_days, 1, 20),
         ("zipf_exponent_percent", catalog.zipf_exponent_percent, 0, 300),
         ("lead_ms", opening.lead_ms, 100, 60_000),
@@ -77,6 +78,9 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
     if is_generated {
         generated(catalog)?;
     }
+    if let Some(payments) = &scenario.payments {
+        self::payments(payments, catalog)?;
+    }
     let planned = planned_calls(scenario);
     if planned > limits::PLANNED_CALLS_MAX {
         let message =
@@ -85,10 +89,40 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Complaint> {
     }
     for outcome in &scenario.expect.outcomes {
         let is_reason = RefusalReason::from_str_name(&format!("REFUSAL_REASON_{outcome}")).is_some();
-        if !is_reason && !["GRANTED", "REPEATED"].contains(&outcome.as_str()) {
-            let message = format!("`{outcome}`: GRANTED, REPEATED or a reason of a refusal is allowed");
+        let is_known =
+            ["GRANTED", "REPEATED"].contains(&outcome.as_str()) || COUNTS.contains(&outcome.as_str());
+        if !is_reason && !is_known {
+            let message = format!(
+                "`{outcome}`: GRANTED, REPEATED, a reason of a refusal, or what becomes of payments is allowed"
+            );
             return Err(Complaint { key: "outcomes", message });
         }
+    }
+    Ok(())
+}
+
+/// Payments come before a hold's end, or after it, whatever hold the catalogue has.
+fn payments(payments: &PaymentsSection, catalog: &CatalogSection) -> Result<(), Complaint> {
+    if catalog.generated_hold_minutes == 0 {
+        let message = "payments need places that are held: a generated_hold_minutes of 1 to 60".into();
+        return Err(Complaint { key: "in_time_percent", message });
+    }
+    let hold_ms = catalog.generated_hold_minutes * 60_000;
+    let bounded = [
+        ("pay_after_ms_max", payments.pay_after_ms_max, 1, hold_ms / 2),
+        ("late_after_ms_max", payments.late_after_ms_max, 1, 600_000),
+        ("freed_within_ms_max", payments.freed_within_ms_max, 1, 60_000),
+    ];
+    for (key, value, min, max) in bounded {
+        if !(min..=max).contains(&value) {
+            return Err(Complaint { key, message: format!("{value}: {min} to {max} is allowed") });
+        }
+    }
+    let shares = payments.in_time_percent + payments.late_percent;
+    let shares = shares + payments.twice_percent + payments.wrong_amount_percent;
+    if shares > 100 {
+        let message = format!("the shares of those who pay make {shares}; up to 100 is allowed");
+        return Err(Complaint { key: "in_time_percent", message });
     }
     Ok(())
 }

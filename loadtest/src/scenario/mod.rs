@@ -9,12 +9,16 @@ use std::{fs, io, path::Path};
 use kuota_server::located::Located;
 use serde::Deserialize;
 
+use crate::payday::audit::Conduct;
+
 /// The scenario that a run uses unless told otherwise.
 pub const FRIDAY: &str = include_str!("../../../deploy/scenarios/friday.toml");
 /// A run of seconds.
 pub const SMOKE: &str = include_str!("../../../deploy/scenarios/smoke.toml");
 /// A whole country.
 pub const NATIONAL: &str = include_str!("../../../deploy/scenarios/national.toml");
+/// Places that are held, paid for, and come back.
+pub const PAYDAY: &str = include_str!("../../../deploy/scenarios/payday.toml");
 /// A long one.
 pub const SOAK: &str = include_str!("../../../deploy/scenarios/soak.toml");
 
@@ -22,7 +26,7 @@ pub const SOAK: &str = include_str!("../../../deploy/scenarios/soak.toml");
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file cannot be read.
-    #[error("{path}: cannot be read: {error}; built in are smoke, friday, national and soak")]
+    #[error("{path}: cannot be read: {error}; built in are smoke, friday, national, payday and soak")]
     Unreadable {
         /// Which.
         path: String,
@@ -54,6 +58,8 @@ pub struct Scenario {
     pub arrivals: ArrivalsSection,
     /// What people do after an answer.
     pub retries: RetriesSection,
+    /// How people pay, where places are held.
+    pub payments: Option<PaymentsSection>,
     /// How the load is sent.
     pub client: ClientSection,
     /// From where on the run is not believed, or has failed.
@@ -88,6 +94,9 @@ pub struct CatalogSection {
     /// Places of all generated offices on all service days together.
     #[serde(default)]
     pub generated_places: u64,
+    /// How long generated offices hold places until they are paid for; 0: they confirm at once.
+    #[serde(default)]
+    pub generated_hold_minutes: u64,
     /// How many service days open at T0.
     pub service_days: u64,
     /// Zipf's exponent, in hundredths: how much more the largest office is asked than the others.
@@ -170,6 +179,47 @@ pub struct RetriesSection {
     pub bot_wait_ms: u64,
 }
 
+/// How people pay for places that are held. Not compressed: holds are not. Whoever is in no share never pays.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentsSection {
+    /// Share that pays in time.
+    pub in_time_percent: u64,
+    /// Share that pays after the hold expired.
+    pub late_percent: u64,
+    /// Share that pays in time, says so again, and then pays once more.
+    pub twice_percent: u64,
+    /// Share that pays a wrong amount first, and then the fee, in time.
+    pub wrong_amount_percent: u64,
+    /// Who pays in time does so within this time after the grant.
+    pub pay_after_ms_max: u64,
+    /// Who pays late does so within this time after the hold's end.
+    pub late_after_ms_max: u64,
+    /// Within which a place that was not paid for is free again after its hold's end; later, and the run fails.
+    pub freed_within_ms_max: u64,
+}
+
+impl PaymentsSection {
+    /// What somebody does, by a number below 100.
+    #[must_use]
+    pub fn conduct(&self, drawn: u64) -> Conduct {
+        let shares = [
+            (self.in_time_percent, Conduct::InTime),
+            (self.late_percent, Conduct::Late),
+            (self.twice_percent, Conduct::Twice),
+            (self.wrong_amount_percent, Conduct::WrongAmount),
+        ];
+        let mut end = 0;
+        for (share, conduct) in shares {
+            end += share;
+            if drawn < end {
+                return conduct;
+            }
+        }
+        Conduct::Never
+    }
+}
+
 /// How the load is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +267,7 @@ impl Scenario {
             "smoke" => Some(SMOKE),
             "friday" => Some(FRIDAY),
             "national" => Some(NATIONAL),
+            "payday" => Some(PAYDAY),
             "soak" => Some(SOAK),
             _ => None,
         };

@@ -117,7 +117,8 @@ fn catalog(scenario: &Scenario, directory: &Path) -> anyhow::Result<Option<PathB
         CatalogOrigin::Generated => {
             // The scenario's check lets no remainder pass.
             let places_a_day = section.generated_places / section.service_days;
-            let text = offices::generated(section.generated_offices, places_a_day);
+            let text =
+                offices::generated(section.generated_offices, places_a_day, section.generated_hold_minutes);
             let path = directory.join("catalog.toml");
             fs::write(&path, text)?;
             Ok(Some(path))

@@ -18,8 +18,8 @@ pub struct Held {
     pub queue_number: u32,
     /// When it was granted.
     pub create_time_ms: i64,
-    /// It was given back.
-    pub is_cancelled: bool,
+    /// It was given back, or not paid for in time.
+    pub is_over: bool,
     /// Who has it; nobody of this run, perhaps. One an applicant.
     pub people: Vec<Option<u32>>,
 }
@@ -37,8 +37,8 @@ pub struct Found {
     pub person: Option<u32>,
     /// When it was granted.
     pub create_time_ms: i64,
-    /// Nobody gave it back.
-    pub is_confirmed: bool,
+    /// Nobody gave it back, and nobody else did before its time.
+    pub stands: bool,
 }
 
 /// What became of an ask without an answer.

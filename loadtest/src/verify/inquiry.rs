@@ -9,7 +9,8 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use kuota_client::{
-    Admin, Ask, Client, Error, EventFilter, ExportFilter, Key, Lane, Outcome, Registration, RegistrationState,
+    Admin, Ask, Client, Error, EventFilter, ExportFilter, Key, Lane, Outcome, PassportKind, Registration,
+    RegistrationState,
 };
 use tonic::Code;
 use uuid::Uuid;
@@ -35,6 +36,20 @@ pub(super) struct Inquiry<'a> {
     pub(super) ground: &'a Ground,
     pub(super) identities: &'a Identities,
     pub(super) began: SystemTime,
+    /// What everybody comes for.
+    pub(super) passport: PassportKind,
+}
+
+/// Confirmed; or held, or let go when its time was over: what became of the money is judged elsewhere.
+fn stands(registration: &Registration) -> bool {
+    let expire_time = registration.hold_expire_time.map(milliseconds);
+    let updated = registration.update_time.map(milliseconds);
+    match registration.state() {
+        RegistrationState::Confirmed => true,
+        RegistrationState::Held => expire_time.is_some(),
+        RegistrationState::Expired => expire_time.is_some_and(|at| updated >= Some(at)),
+        RegistrationState::Cancelled | RegistrationState::Unspecified => false,
+    }
 }
 
 impl Inquiry<'_> {
@@ -61,6 +76,7 @@ impl Inquiry<'_> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ask::new(office_id, service_date, *lane)
             .applicant(text(&nik), text(&reference))
+            .passport(self.passport)
             .request_id(Uuid::from_u128(self.identities.request(person, ordinal)).to_string())
     }
 
@@ -84,7 +100,7 @@ impl Inquiry<'_> {
                 .filter(|_| registration.lane() == Lane::Regular),
             person: reference.and_then(|reference| self.identities.person(reference)),
             create_time_ms: registration.create_time.map_or(0, milliseconds),
-            is_confirmed: registration.state() == RegistrationState::Confirmed,
+            stands: stands(registration),
         }
     }
 
@@ -209,7 +225,10 @@ impl Inquiry<'_> {
                         .map_or_else(String::new, |one| one.start_time.clone()),
                     queue_number: registration.queue_number,
                     create_time_ms: registration.create_time.map_or(0, milliseconds),
-                    is_cancelled: registration.state() == RegistrationState::Cancelled,
+                    is_over: matches!(
+                        registration.state(),
+                        RegistrationState::Cancelled | RegistrationState::Expired
+                    ),
                     people: registration.references.iter().map(|text| self.identities.person(text)).collect(),
                 });
             }

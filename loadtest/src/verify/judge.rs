@@ -8,6 +8,7 @@ use super::evidence::{Evidence, Reading, Resolved};
 use crate::{
     driver::ask::{Ack, RefusedRepeat, Why},
     limits::FINDINGS_OF_A_KIND_SHOWN_MAX,
+    payday::audit::Audit,
     plan::identity::Identities,
     target::{clock_gap::ClockGap, ground::SlotFacts},
 };
@@ -48,6 +49,12 @@ pub struct Findings {
     pub unproven: u64,
     /// Slots that were not listed afterwards, or without what proves their places.
     pub unlisted: u64,
+    /// Accepted payments that have neither a place nor a case.
+    pub lost_payments: u64,
+    /// Answers to payments that the rules do not allow.
+    pub wrong_answers: u64,
+    /// Held places that were not paid for, and free again too late.
+    pub freed_late: u64,
     /// Registrations under this run's identities from before it.
     pub used_before: u64,
     /// Different registrations of this run, those that were granted unsaid included.
@@ -74,7 +81,18 @@ impl Findings {
             + self.miscounted
             + self.resized
             + self.unproven
+            + self.lost_payments
+            + self.wrong_answers
+            + self.freed_late
             == 0
+    }
+
+    /// With what was found of the money.
+    pub fn add(&mut self, audit: &Audit) {
+        self.lost_payments += audit.lost_payments;
+        self.wrong_answers += audit.wrong_answers;
+        self.freed_late += audit.freed_late;
+        audit.findings.iter().for_each(|words| self.find(|| words.clone()));
     }
 
     fn find(&mut self, words: impl FnOnce() -> String) {
@@ -161,7 +179,7 @@ fn lost(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
         let fault = match found {
             None => "it is not found",
             Some(found) if found.slot != Some(ack.slot) => "it is at another office or on another day",
-            Some(found) if !found.is_confirmed => "it is not confirmed, and nobody cancelled it",
+            Some(found) if !found.stands => "it is not confirmed, and nobody cancelled it",
             Some(found) if found.request_id != told.identities.request(ack.person, ack.ordinal) => {
                 "it belongs to another request_id"
             }
@@ -205,7 +223,7 @@ fn untold(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
     let readings = [&evidence.first, &evidence.second];
     for held in readings.into_iter().flat_map(|reading| reading.held.iter().flatten()) {
         let person = held.people.iter().flatten().next();
-        let is_ghost = !held.is_cancelled && !told.is_from_before(held.create_time_ms);
+        let is_ghost = !held.is_over && !told.is_from_before(held.create_time_ms);
         if let Some(person) = person.filter(|_| is_ghost)
             && known.insert(held.id)
         {
@@ -218,13 +236,19 @@ fn untold(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
     }
 }
 
+/// Registrations that hold no place any more, by the export.
+fn over(reading: &Reading) -> HashSet<u128> {
+    reading.held.iter().flatten().filter(|held| held.is_over).map(|held| held.id).collect()
+}
+
 /// Places of one slot that are taken, by the acknowledgements and by the export.
 fn taken(reading: &Reading, ids: impl Iterator<Item = (u128, u16)>) -> BTreeMap<u16, (u64, u64)> {
     let mut taken: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
-    for (_, slot) in ids {
+    let over = over(reading);
+    for (_, slot) in ids.filter(|(id, _)| !over.contains(id)) {
         taken.entry(slot).or_default().0 += 1;
     }
-    for held in reading.held.iter().flatten().filter(|held| !held.is_cancelled) {
+    for held in reading.held.iter().flatten().filter(|held| !held.is_over) {
         taken.entry(held.slot).or_default().1 += held.people.len().max(1) as u64;
     }
     taken
@@ -267,7 +291,9 @@ fn places(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
                 });
             }
             let refused = told.sold_out.get(usize::from(*slot)).copied().unwrap_or(0);
-            if is_first && refused > 0 && available > 0 {
+            // A place that came back may have been nobody's when they asked.
+            let came_back = reading.held.iter().flatten().any(|held| held.is_over && held.slot == *slot);
+            if is_first && refused > 0 && available > 0 && !came_back {
                 findings.stranded += available;
                 findings.find(|| {
                     format!(
@@ -315,7 +341,10 @@ fn listed(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
 /// One live registration a person, and one number a registration.
 fn people(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
     let mut holds: BTreeMap<u32, BTreeSet<u128>> = BTreeMap::new();
-    let mut hold = |person: u32, id: u128| holds.entry(person).or_default().extend([id]);
+    let over = over(&evidence.second);
+    let mut hold = |person: u32, id: u128| {
+        holds.entry(person).or_default().extend(Some(id).filter(|id| !over.contains(id)));
+    };
     told.acks.iter().for_each(|ack| hold(ack.person, ack.id));
     for repeat in &evidence.repeats {
         repeat.got.into_iter().for_each(|id| hold(repeat.person, id));
@@ -330,7 +359,7 @@ fn people(findings: &mut Findings, evidence: &Evidence, told: &Told<'_>) {
     let mut numbers: BTreeMap<(u16, &str, u32), BTreeSet<u128>> = BTreeMap::new();
     let readings = [&evidence.first, &evidence.second];
     for held in readings.into_iter().flat_map(|reading| reading.held.iter().flatten()) {
-        let live = held.people.iter().flatten().filter(|_| !held.is_cancelled);
+        let live = held.people.iter().flatten().filter(|_| !held.is_over);
         live.for_each(|person| hold(*person, held.id));
         numbers.entry((held.slot, &held.session, held.queue_number)).or_default().insert(held.id);
     }

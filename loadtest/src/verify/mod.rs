@@ -6,6 +6,7 @@ pub mod judge;
 
 use std::time::SystemTime;
 
+use kuota_client::PassportKind;
 use kuota_server::verify::Verdict as LogVerdict;
 
 use self::{
@@ -35,7 +36,12 @@ pub struct Proof {
 }
 
 /// Asks the server, and judges. What gets no answer is a finding, and never ends the run without a report.
-pub async fn prove(target: &Target, letters: &Letters, driven: &Driven, began: SystemTime) -> Proof {
+pub async fn prove(
+    target: &Target,
+    letters: &Letters,
+    driven: &Driven,
+    (began, passport): (SystemTime, PassportKind),
+) -> Proof {
     let ground = &target.ground;
     let inquiry = Inquiry {
         client: &target.client,
@@ -43,6 +49,7 @@ pub async fn prove(target: &Target, letters: &Letters, driven: &Driven, began: S
         ground,
         identities: letters.identities(),
         began,
+        passport,
     };
     let mut evidence = inquiry.ask_all(driven).await;
     let log = match target.log().map(|log| kuota_server::verify::verify(&log)).transpose() {
