@@ -167,6 +167,8 @@ pub(super) struct Batch {
     pub(super) replies: Vec<Reply>,
     /// Since when the first in line waits.
     pub(super) oldest: Option<Instant>,
+    /// Since when the log has it.
+    pub(super) sealed_at: Option<Instant>,
     /// Offices, rules or holidays changed.
     pub(super) catalog_changed: bool,
     /// Overrides or pauses changed.

@@ -29,6 +29,8 @@ pub(super) struct Congestion {
     counted_since: (Instant, u64),
     /// What the log takes, in asks a second.
     served_per_s: usize,
+    /// How many asks a batch may have.
+    batch: usize,
     /// `None`: there is no need for one.
     limit: Option<usize>,
     /// How many come for each that is served.
@@ -54,6 +56,7 @@ impl Congestion {
             served: 0,
             counted_since: (now, 0),
             served_per_s: 0,
+            batch: WAITING_MIN,
             limit: None,
             asked_per_served: 1,
         }
@@ -64,9 +67,16 @@ impl Congestion {
         self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
     }
 
-    /// So many asks are decided and visible.
-    pub(super) const fn served(&mut self, asks: usize) {
+    /// A batch of so many asks is decided and visible. A full one that was quick lets the next be twice as large, so that a
+    /// burst after a quiet hour finds the size it needs within a few commits; one that took too long tells what fits.
+    pub(super) fn served(&mut self, asks: usize, took: Duration) {
         self.served += asks;
+        if took > BATCH_TAKES_MAX {
+            let fits = asks as u128 * BATCH_TAKES_MAX.as_micros() / took.as_micros();
+            self.batch = usize::try_from(fits).unwrap_or(WAITING_MIN).max(WAITING_MIN);
+        } else if asks >= self.batch {
+            self.batch = (2 * self.batch).min(BATCH_COMMANDS_MAX);
+        }
     }
 
     /// Concludes, if an interval is over. `waiting` is how long the first in line has waited that is still there, `shed`
@@ -95,7 +105,7 @@ impl Congestion {
         if self.limit.is_some() && others_go_first {
             return 0;
         }
-        self.taken_in(BATCH_TAKES_MAX).min(BATCH_COMMANDS_MAX)
+        self.batch
     }
 
     /// Whether an ask that waits since then came too early to be served in time.
@@ -162,7 +172,7 @@ mod tests {
         let mut shed_ever = 0;
         for (number, (waits, waiting, served, shed, expected)) in rows.iter().enumerate() {
             waits.iter().for_each(|wait| congestion.handed_over(ms(*wait)));
-            congestion.served(*served);
+            congestion.served(*served, ms(1));
             shed_ever += shed;
             let now = start + WAIT_INTERVAL * u32::try_from(number + 1).unwrap();
             assert_eq!(
@@ -221,13 +231,35 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_may_be_twice_as_large_after_a_full_one_and_only_what_fits_after_a_long_one() {
+        let mut congestion = Congestion::new(Instant::now());
+        for (asks, took_ms, expected) in [
+            (63, 1, 64),
+            (64, 60, 128),
+            (128, 1, 256),
+            (255, 1, 256),
+            (256, 61, 251),
+            (0, 1, 251),
+            (251, 1, 502),
+            (600, 1, 1_004),
+            (1_004, 1, 2_008),
+            (2_008, 1, BATCH_COMMANDS_MAX - 80),
+            (BATCH_COMMANDS_MAX, 1, BATCH_COMMANDS_MAX),
+            (BATCH_COMMANDS_MAX, 4_096, WAITING_MIN),
+        ] {
+            congestion.served(asks, ms(took_ms));
+            assert_eq!(congestion.batch_max(false), expected, "{asks} in {took_ms} ms");
+        }
+    }
+
+    #[test]
     fn how_many_come_for_each_that_is_served() {
         let start = Instant::now();
         let mut congestion = Congestion::new(start);
         for (interval, served, shed_ever, expected) in
             [(1, 100, 0, 1), (2, 100, 900, 10), (3, 0, 1_000, 10), (4, 100, 1_100, 3), (5, 100, 1_100, 1)]
         {
-            congestion.served(served);
+            congestion.served(served, ms(1));
             let reading = congestion.look(start + WAIT_INTERVAL * interval, Some(ms(90)), shed_ever).unwrap();
             assert_eq!(reading.asked_per_served, expected, "interval {interval}");
         }
@@ -257,10 +289,11 @@ mod tests {
         let start = Instant::now();
         let mut congestion = Congestion::new(start);
         let (mut queue, mut in_log) = (VecDeque::<u64>::new(), VecDeque::new());
-        let (mut limit, mut shed, mut done_at, mut served, mut longest) = (usize::MAX, 0, 0, 0, 0);
+        let (mut limit, mut shed, mut served, mut longest) = (usize::MAX, 0, 0, 0);
+        let (mut begun_at, mut done_at) = (0, 0);
         for now in 0..from_ms + 5_000 {
             if now >= done_at {
-                congestion.served(in_log.len());
+                congestion.served(in_log.len(), ms(done_at - begun_at));
                 for came in in_log.drain(..).filter(|_| now >= from_ms) {
                     (served, longest) = (served + 1, longest.max(now - came));
                 }
@@ -276,6 +309,7 @@ mod tests {
                 }
                 if let Some(first) = in_log.front() {
                     congestion.handed_over(ms(now - first));
+                    begun_at = now;
                     done_at = now + sync_ms + (in_log.len() as u64).div_ceil(taken_per_ms);
                 }
             }

@@ -344,6 +344,7 @@ impl LedgerThread {
             return true;
         }
         let sealed = Sealed { events: mem::take(&mut batch.events), now: self.now };
+        batch.sealed_at = Some(Instant::now());
         self.sealed = Some(batch);
         log.batches.send(sealed).is_ok()
     }
@@ -394,7 +395,8 @@ impl LedgerThread {
     }
 
     fn show(&mut self, batch: Batch) {
-        self.congestion.served(batch.replies.len());
+        let took = batch.sealed_at.map_or(Duration::ZERO, |sealed_at| sealed_at.elapsed());
+        self.congestion.served(batch.replies.len(), took);
         self.publish(batch);
     }
 
