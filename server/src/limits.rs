@@ -18,12 +18,12 @@ pub const WAIT_TARGET: Duration = Duration::from_millis(50);
 pub const WAIT_INTERVAL: Duration = Duration::from_millis(100);
 /// How long an ask may be with ledger and log while the server is overloaded. It says how many may be there; the rest are told
 /// OVERLOADED.
-pub const STAY_MAX: Duration = Duration::from_millis(200);
+pub const STAY_MAX: Duration = Duration::from_millis(300);
 /// How long a batch may take: what operators write waits for the one before it.
 pub const BATCH_TAKES_MAX: Duration = Duration::from_millis(60);
 /// Asks that have waited longer than this when the ledger takes them are shed too, as long as the server is overloaded: what
 /// came before it was known must not delay all that comes after.
-pub const STALE_AFTER: Duration = Duration::from_millis(400);
+pub const STALE_AFTER: Duration = Duration::from_millis(600);
 /// So many asks may always wait: a log that stands still for a moment must not be asked for nothing after it.
 pub const WAITING_MIN: usize = 64;
 /// No limit is above this.
