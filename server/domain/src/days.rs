@@ -1,4 +1,6 @@
-//! A small map by service day. An office has some dozens of days: to find one is to read two cache lines, not to walk a tree.
+//! A small map by service day. An office has some dozens of days within some weeks: which of these there are stands in one
+//! word, and where a day's value lies is a count of its bits. So nothing is searched, and of many offices no line is read
+//! but the value's own.
 
 use std::{iter::Zip, slice::Iter};
 
@@ -7,37 +9,72 @@ use crate::calendar::ServiceDay;
 /// Something for each of some days, in their order.
 #[derive(Clone, Debug)]
 pub struct Days<T> {
-    /// Apart from the values, so that a search stays in few lines.
     days: Vec<ServiceDay>,
     values: Vec<T>,
+    /// The first day, and a bit for each of the days from it on; `None`: they lie further apart than there are bits.
+    marks: Option<Marks>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Marks {
+    first: ServiceDay,
+    present: u128,
+}
+
+impl Marks {
+    fn of(days: &[ServiceDay]) -> Option<Self> {
+        let mut marks = Self { first: *days.first()?, present: 0 };
+        for day in days {
+            marks.present |= 1 << marks.bit(*day)?;
+        }
+        Some(marks)
+    }
+
+    /// The bit of a day; `None`: it has none.
+    fn bit(&self, day: ServiceDay) -> Option<u32> {
+        let ahead = day.number().checked_sub(self.first.number())?;
+        u32::try_from(ahead).ok().filter(|ahead| *ahead < u128::BITS)
+    }
+
+    /// How many days are before that day, if it is there.
+    fn rank(&self, day: ServiceDay) -> Option<usize> {
+        let bit = self.bit(day)?;
+        let up_to = self.present << (u128::BITS - 1 - bit);
+        let is_present = up_to.leading_zeros() == 0;
+        is_present.then(|| up_to.count_ones() as usize - 1)
+    }
 }
 
 impl<T> Default for Days<T> {
     fn default() -> Self {
-        Self { days: Vec::new(), values: Vec::new() }
+        Self { days: Vec::new(), values: Vec::new(), marks: None }
     }
 }
 
 impl<T> Days<T> {
+    fn position(&self, day: ServiceDay) -> Option<usize> {
+        match &self.marks {
+            Some(marks) => marks.rank(day),
+            None => self.days.binary_search(&day).ok(),
+        }
+    }
+
     /// That of a day.
     #[must_use]
     pub fn get(&self, day: &ServiceDay) -> Option<&T> {
-        self.values.get(self.days.binary_search(day).ok()?)
+        self.values.get(self.position(*day)?)
     }
 
     /// That of a day, to be changed.
     #[must_use]
     pub fn get_mut(&mut self, day: &ServiceDay) -> Option<&mut T> {
-        self.values.get_mut(self.days.binary_search(day).ok()?)
+        let at = self.position(*day)?;
+        self.values.get_mut(at)
     }
 
     /// That of a day, or what is made for it.
     pub fn get_or_insert_with(&mut self, day: ServiceDay, make: impl FnOnce() -> T) -> &mut T {
-        let at = self.days.binary_search(&day).unwrap_or_else(|at| {
-            self.days.insert(at, day);
-            self.values.insert(at, make());
-            at
-        });
+        let at = self.days.binary_search(&day).unwrap_or_else(|at| self.insert_at(at, day, make()));
         &mut self.values[at]
     }
 
@@ -46,16 +83,23 @@ impl<T> Days<T> {
         match self.days.binary_search(&day) {
             Ok(at) => self.values[at] = value,
             Err(at) => {
-                self.days.insert(at, day);
-                self.values.insert(at, value);
+                self.insert_at(at, day, value);
             }
         }
+    }
+
+    fn insert_at(&mut self, at: usize, day: ServiceDay, value: T) -> usize {
+        self.days.insert(at, day);
+        self.values.insert(at, value);
+        self.marks = Marks::of(&self.days);
+        at
     }
 
     /// Takes a day out.
     pub fn remove(&mut self, day: &ServiceDay) -> Option<T> {
         let at = self.days.binary_search(day).ok()?;
         self.days.remove(at);
+        self.marks = Marks::of(&self.days);
         Some(self.values.remove(at))
     }
 
@@ -111,26 +155,32 @@ mod tests {
 
     #[test]
     fn days_are_found_in_order_whatever_order_they_came_and_went_in() {
-        let (mut days, mut model) = (Days::default(), BTreeMap::new());
-        for step in 0..200 {
-            let day = ServiceDay::from_number(step * 37 % 41 - 20);
-            match step % 4 {
-                0 => assert_eq!(days.remove(&day), model.remove(&day)),
-                1 => {
-                    *days.get_or_insert_with(day, || 0) += step;
-                    *model.entry(day).or_insert(0) += step;
+        // Within some weeks, within all bits, and further apart.
+        for apart in [1, 3, 9] {
+            let (mut days, mut model) = (Days::default(), BTreeMap::new());
+            for step in 0..200 {
+                let day = ServiceDay::from_number((step * 37 % 41 - 20) * apart);
+                match step % 4 {
+                    0 => assert_eq!(days.remove(&day), model.remove(&day)),
+                    1 => {
+                        *days.get_or_insert_with(day, || 0) += step;
+                        *model.entry(day).or_insert(0) += step;
+                    }
+                    2 => {
+                        days.insert(day, step);
+                        model.insert(day, step);
+                    }
+                    _ => assert_eq!(days.get_mut(&day).copied(), model.get(&day).copied()),
                 }
-                2 => {
-                    days.insert(day, step);
-                    model.insert(day, step);
+                for number in -200..200 {
+                    let day = ServiceDay::from_number(number);
+                    assert_eq!(days.get(&day), model.get(&day), "{day} of {days:?}");
                 }
-                _ => assert_eq!(days.get_mut(&day).copied(), model.get(&day).copied()),
+                assert!(days.iter().eq(&model) && days.values().eq(model.values()));
+                assert!(days.from(day).eq(model.range(day..)));
+                assert_eq!((days.len(), days.last()), (model.len(), model.keys().next_back().copied()));
+                assert_eq!(days.is_empty(), model.is_empty());
             }
-            assert_eq!(days.get(&day), model.get(&day));
-            assert!(days.iter().eq(&model) && days.values().eq(model.values()));
-            assert!(days.from(day).eq(model.range(day..)));
-            assert_eq!((days.len(), days.last()), (model.len(), model.keys().next_back().copied()));
-            assert_eq!(days.is_empty(), model.is_empty());
         }
     }
 }
