@@ -188,12 +188,34 @@ async fn what_cannot_be_watched_is_said_at_once() {
     assert_eq!(refused.get_details_error_info().unwrap().reason, "TOO_MANY_WATCHERS");
     assert!(refused.get_details_retry_info().unwrap().retry_delay.is_some());
     drop(first);
-    for tries in 0.. {
-        assert!(tries < 100_000, "a watcher that goes away leaves its seat");
-        if watch(&channel, default()).await.is_ok() {
-            break;
+    next_watch(&channel).await;
+    server.stop().await;
+}
+
+/// A watch, once there is a seat.
+async fn next_watch(channel: &Channel) -> Stream {
+    for _ in 0..100_000 {
+        if let Ok(stream) = watch(channel, v1::WatchAvailabilityRequest::default()).await {
+            return stream;
         }
         tokio::task::yield_now().await;
+    }
+    panic!("a watcher that goes away leaves its seat");
+}
+
+#[tokio::test]
+async fn what_changed_while_nobody_watched_is_in_the_next_snapshot_with_a_later_revision() {
+    let server = Friday::open().places(3).watchers_max(1).start().await;
+    let channel = channel(&server.addresses.grpc.to_string()).await;
+    let mut board = Board::default();
+    for (person, available) in (0..).zip([3, 2, 1]) {
+        if person > 0 {
+            registered(server.client.register(&wish(person)).await.unwrap());
+        }
+        // The board insists that revisions grow.
+        board.complete = false;
+        board.snapshot(&mut next_watch(&channel).await).await;
+        assert_eq!(board.slot(MONDAY).available, Some(available));
     }
     server.stop().await;
 }

@@ -159,8 +159,8 @@ impl LedgerThread {
 
     fn publish_figures(&mut self, figures: Vec<(SlotKey, Figures)>, spent: &HashMap<SlotKey, u32>) {
         let mut directory = None;
-        let touched: Vec<SlotKey> = figures.iter().map(|(slot, _)| *slot).collect();
-        for (slot, figures) in figures {
+        for (slot, figures) in &figures {
+            let (slot, figures) = (*slot, *figures);
             let spent = spent.get(&slot).copied().unwrap_or(0);
             if let Some(keeper) = self.keepers.get_mut(&slot) {
                 keeper.publish(figures, spent);
@@ -179,6 +179,8 @@ impl LedgerThread {
             self.read.directory.store(Arc::new(directory));
         }
         // Last: whoever is told of a change reads the new word.
-        self.read.changes.note(touched);
+        if self.read.changes.are_watched() {
+            self.read.changes.note(figures.into_iter().map(|(slot, _)| slot));
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! Telling watchers what changed. The ledger's thread notes which slots it touched; one task turns that into numbered
 //! steps, ten a second at most; each watcher reads slots as they stand when it comes round to it. So nothing queues up
-//! for a watcher, however slow it is: it holds a position, and never an old state.
+//! for a watcher, however slow it is: it holds a position, and never an old state. While nobody watches, nothing is noted.
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    ops::Deref,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    },
     time::Duration,
 };
 
@@ -30,12 +34,32 @@ use crate::limits::{WATCH_EVERY, WATCH_SLOTS_MAX, WATCH_STEPS_KEPT_MAX};
 pub(super) struct Changes {
     slots: Mutex<HashSet<SlotKey>>,
     noted: Notify,
+    watchers: AtomicUsize,
 }
 
 impl Changes {
-    pub(super) fn note(&self, slots: Vec<SlotKey>) {
-        if !slots.is_empty() {
-            self.slots.lock().unwrap_or_else(PoisonError::into_inner).extend(slots);
+    /// Whether anybody watches. Asked after the words of slots were written: pairs with the fence in [`Changes::begin`], so
+    /// that a watcher who is not seen here sees those words.
+    pub(super) fn are_watched(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.watchers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Somebody watches, from now on. Says whether nobody did.
+    fn begin(&self) -> bool {
+        let is_first = self.watchers.fetch_add(1, Ordering::Relaxed) == 0;
+        fence(Ordering::SeqCst);
+        is_first
+    }
+
+    fn end(&self) {
+        self.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note(&self, slots: impl IntoIterator<Item = SlotKey>) {
+        let mut noted = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.extend(slots);
+        if !noted.is_empty() {
             self.noted.notify_one();
         }
     }
@@ -72,9 +96,10 @@ impl Feed {
 pub struct WatchHub {
     engine: Arc<Engine>,
     feed: watch::Sender<Feed>,
-    /// When each slot last changed; those not in it have not changed since the start.
+    /// When each slot last changed; those not in it have not changed since somebody began to watch.
     revisions: DashMap<SlotKey, u64>,
-    first_revision: u64,
+    /// As of then.
+    first_revision: AtomicU64,
     seats: Arc<Semaphore>,
     seats_max: usize,
 }
@@ -166,6 +191,7 @@ impl WatchHub {
         // Time makes revisions grow across restarts; the log's own never goes back.
         let first_revision = u64::try_from(engine.started_at().0).unwrap_or(0).max(1);
         let feed = Feed { before: first_revision, steps: Arc::default(), is_over: false };
+        let first_revision = AtomicU64::new(first_revision);
         let (feed, _) = watch::channel(feed);
         let seats = Arc::new(Semaphore::new(seats_max));
         Self { engine, feed, revisions: DashMap::new(), first_revision, seats, seats_max }
@@ -191,6 +217,11 @@ impl WatchHub {
             }
             let mut slots = self.engine.changes().take();
             let now = self.engine.now();
+            if !self.engine.changes().are_watched() {
+                // Whoever begins looks at every slot; what the clock brings is looked up then.
+                (seen_at, next_by_clock) = (now, UnixMillis::MIN);
+                continue;
+            }
             let directory = self.engine.directory();
             for figures in slots.iter().filter_map(|slot| directory.figures(*slot)) {
                 next_by_clock = next_by_clock.min(next_after(figures, now));
@@ -225,9 +256,10 @@ impl WatchHub {
             return Err(Failure::Stopping);
         }
         let seat = self.seats.clone().try_acquire_owned().map_err(|_| Failure::TooManyWatchers)?;
+        let presence = Presence::begin(self.clone());
         let seen = feed.borrow().last();
         let mode = Mode::Snapshot { after: None, told: 0 };
-        Ok(Watcher { hub: self.clone(), filter, heartbeat, feed, seen, mode, _seat: seat })
+        Ok(Watcher { hub: presence, filter, heartbeat, feed, seen, mode, _seat: seat })
     }
 
     /// Slots that opened or closed by the clock since `before`, and when the next will.
@@ -248,17 +280,32 @@ impl WatchHub {
         (crossed, next)
     }
 
-    fn step(&self, slots: HashSet<SlotKey>) {
+    /// A revision greater than any before.
+    fn next_revision(&self, last: u64) -> u64 {
         // A clock that is not believed does not carry revisions away with it.
         let by_clock = if self.engine.clock_drifts() { 0 } else { self.engine.now().0 };
-        let revision = u64::try_from(by_clock).unwrap_or(0).max(self.feed.borrow().last() + 1);
-        for slot in &slots {
-            self.revisions.insert(*slot, revision);
-        }
-        let step = Arc::new(Step { revision, slots: slots.into_iter().collect() });
+        u64::try_from(by_clock).unwrap_or(0).max(last + 1)
+    }
+
+    /// What changed while nobody watched was not noted: every slot may have, until now.
+    fn begin_anew(&self) {
         self.feed.send_modify(|feed| {
+            feed.before = self.next_revision(feed.last());
+            feed.steps = Arc::default();
+            // Relaxed: the feed's lock orders it for whoever follows.
+            self.first_revision.store(feed.before, Ordering::Relaxed);
+            self.revisions.clear();
+        });
+    }
+
+    fn step(&self, slots: HashSet<SlotKey>) {
+        self.feed.send_modify(|feed| {
+            let revision = self.next_revision(feed.last());
+            for slot in &slots {
+                self.revisions.insert(*slot, revision);
+            }
             let mut steps = (*feed.steps).clone();
-            steps.push_back(step);
+            steps.push_back(Arc::new(Step { revision, slots: slots.into_iter().collect() }));
             if steps.len() > WATCH_STEPS_KEPT_MAX
                 && let Some(forgotten) = steps.pop_front()
             {
@@ -269,7 +316,8 @@ impl WatchHub {
     }
 
     fn revision(&self, slot: SlotKey) -> u64 {
-        self.revisions.get(&slot).map_or(self.first_revision, |revision| *revision)
+        let first = self.first_revision.load(Ordering::Relaxed);
+        self.revisions.get(&slot).map_or(first, |revision| first.max(*revision))
     }
 
     /// A slot now. The revision is read first, so that the figures are never older than it says; and it is none that
@@ -295,10 +343,37 @@ enum Mode {
     Follow,
 }
 
+/// Somebody watches as long as this is there.
+#[derive(Debug)]
+struct Presence(Arc<WatchHub>);
+
+impl Presence {
+    fn begin(hub: Arc<WatchHub>) -> Self {
+        if hub.engine.changes().begin() {
+            hub.begin_anew();
+        }
+        Self(hub)
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.engine.changes().end();
+    }
+}
+
+impl Deref for Presence {
+    type Target = WatchHub;
+
+    fn deref(&self) -> &WatchHub {
+        &self.0
+    }
+}
+
 /// One watch. Costs the same however slowly it is read.
 #[derive(Debug)]
 pub struct Watcher {
-    hub: Arc<WatchHub>,
+    hub: Presence,
     filter: SlotFilter,
     heartbeat: Duration,
     feed: watch::Receiver<Feed>,
