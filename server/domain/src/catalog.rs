@@ -110,6 +110,12 @@ impl Office {
         self.lanes.iter().find(|offer| offer.lane == lane)
     }
 
+    /// Whether places of any lane are held until they are paid for.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.lanes.iter().any(|offer| offer.hold_minutes.is_some())
+    }
+
     /// Why there are no places at all on this lane and day.
     #[must_use]
     pub fn why_unscheduled(

@@ -8,8 +8,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use kuota_domain::{
@@ -27,7 +29,7 @@ use kuota_domain::{
 use parking_lot::Mutex;
 
 use super::{Directory, Engine, Wanted, directory::SlotEntry};
-use crate::limits::{MENU_FRESH, MENUS_MAX, MENUS_PER_WINDOW_MAX, MENUS_WINDOW, SHORT_MENU_FRESH};
+use crate::limits::{MENU_FRESH, MENUS_MAX, MENUS_PER_WINDOW_MAX, MENUS_WINDOW_MS, SHORT_MENU_FRESH};
 
 /// A slot that may be named, but for how many places it has.
 #[derive(Debug)]
@@ -90,6 +92,7 @@ impl Menu {
 #[derive(Debug)]
 pub(super) struct Menus {
     write: WriteOffer,
+    allowance: Allowance,
     maker: Mutex<Maker>,
 }
 
@@ -101,19 +104,38 @@ struct Maker {
     neighbours: HashMap<OfficeNumber, Arc<[Neighbour]>>,
     /// Slots that have a menu, the first made first.
     served: VecDeque<SlotKey>,
-    window: Option<Window>,
 }
 
-/// Bounds what is made in a span of time.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    began: Instant,
-    made: u32,
+/// Bounds what is made in a span of time: its number, and below that how many were made in it.
+#[derive(Debug, Default)]
+struct Allowance(AtomicU64);
+
+impl Allowance {
+    fn number(now: UnixMillis) -> u64 {
+        (now.0 / MENUS_WINDOW_MS).cast_unsigned() << u32::BITS
+    }
+
+    /// How many were made in this span. Relaxed throughout: one more or less does no harm.
+    fn made(&self, now: UnixMillis) -> u64 {
+        let last = self.0.load(Ordering::Relaxed);
+        let made = last.wrapping_sub(Self::number(now));
+        if made > u64::from(u32::MAX) { 0 } else { made }
+    }
+
+    /// Whether one more may be made.
+    fn is_left(&self, now: UnixMillis) -> bool {
+        self.made(now) < MENUS_PER_WINDOW_MAX
+    }
+
+    /// One more is made.
+    fn take(&self, now: UnixMillis) {
+        self.0.store(Self::number(now) + self.made(now) + 1, Ordering::Relaxed);
+    }
 }
 
 impl Menus {
     pub(super) fn new(write: WriteOffer) -> Self {
-        Self { write, maker: Mutex::default() }
+        Self { write, allowance: Allowance::default(), maker: Mutex::default() }
     }
 
     /// A new menu for a slot, unless one is being made, or enough were.
@@ -123,10 +145,11 @@ impl Menus {
         (key, slot): (SlotKey, &SlotEntry),
         now: UnixMillis,
     ) -> Option<Arc<Menu>> {
-        let mut maker = self.maker.try_lock()?;
-        if !maker.may_make(Instant::now()) {
+        if !self.allowance.is_left(now) {
             return None;
         }
+        let mut maker = self.maker.try_lock()?;
+        self.allowance.take(now);
         maker.see(directory);
         let menu = Arc::new(maker.menu(directory, key, now, self.write)?);
         let before = slot.menu.swap(Some(menu.clone()));
@@ -143,14 +166,6 @@ impl Menus {
 }
 
 impl Maker {
-    fn may_make(&mut self, now: Instant) -> bool {
-        let window = self.window.filter(|window| now.duration_since(window.began) < MENUS_WINDOW);
-        let window = window.unwrap_or(Window { began: now, made: 0 });
-        let may = window.made < MENUS_PER_WINDOW_MAX;
-        self.window = Some(Window { made: window.made + u32::from(may), ..window });
-        may
-    }
-
     /// Forgets what was made of another directory.
     fn see(&mut self, directory: &Directory) {
         if self.edition != directory.edition() {
@@ -241,12 +256,21 @@ mod tests {
 
     #[test]
     fn so_many_menus_are_made_in_a_tenth_of_a_second_and_no_more() {
-        let (mut maker, began) = (Maker::default(), Instant::now());
-        let mut made_in = |at: Instant| (0..2_000).filter(|_| maker.may_make(at)).count();
-        let most = usize::try_from(MENUS_PER_WINDOW_MAX).unwrap();
-        assert_eq!(made_in(began), most);
-        assert_eq!(made_in(began + MENUS_WINDOW / 2), 0);
-        assert_eq!(made_in(began + MENUS_WINDOW), most);
+        let allowance = Allowance::default();
+        let made_at = |now_ms| {
+            let makes = |_: &u32| {
+                let may = allowance.is_left(UnixMillis(now_ms));
+                may.then(|| allowance.take(UnixMillis(now_ms))).is_some()
+            };
+            (0..2_000).filter(makes).count() as u64
+        };
+        for now_ms in [1_795_392_000_000, 1_795_391_999_950, 0, -170, i64::MAX] {
+            assert_eq!(made_at(now_ms), MENUS_PER_WINDOW_MAX, "{now_ms}, a clock set back included");
+            assert_eq!(made_at(now_ms), 0);
+        }
+        assert_eq!(made_at(200), MENUS_PER_WINDOW_MAX);
+        assert_eq!(made_at(299), 0);
+        assert_eq!(made_at(300), MENUS_PER_WINDOW_MAX);
     }
 
     #[test]

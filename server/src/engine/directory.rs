@@ -20,12 +20,14 @@ use kuota_domain::{
 
 use super::alternatives::Menu;
 
-type DaySlots = [Option<Arc<SlotEntry>>; Lane::ALL.len()];
+type DaySlots = [Option<SlotEntry>; Lane::ALL.len()];
 
 /// Every office with its slots.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     numbers: Arc<HashMap<OfficeId, OfficeNumber>>,
+    /// By number. Apart from the rest of an office: every answer names one.
+    ids: Arc<Vec<OfficeId>>,
     offices: Vec<Arc<OfficeEntry>>,
     holidays: Arc<Holidays>,
     fees: Arc<Fees>,
@@ -45,11 +47,11 @@ pub struct OfficeEntry {
 }
 
 /// One slot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SlotEntry {
     pub(super) gate: Arc<SlotGate>,
     /// What is named to those who are refused here; made when the first is.
-    pub(super) menu: ArcSwapOption<Menu>,
+    pub(super) menu: Arc<ArcSwapOption<Menu>>,
 }
 
 /// Offices as they stand at one place of the log.
@@ -77,6 +79,12 @@ impl Directory {
     pub fn find(&self, id: &str) -> Option<(OfficeNumber, &Arc<OfficeEntry>)> {
         let number = *self.numbers.get(id)?;
         Some((number, self.office(number)?))
+    }
+
+    /// The id of an office.
+    #[must_use]
+    pub fn id(&self, number: OfficeNumber) -> Option<&OfficeId> {
+        self.ids.get(number.index())
     }
 
     /// The office of that number.
@@ -122,7 +130,7 @@ impl Directory {
     }
 
     /// A slot.
-    pub(super) fn slot(&self, slot: SlotKey) -> Option<&Arc<SlotEntry>> {
+    pub(super) fn slot(&self, slot: SlotKey) -> Option<&SlotEntry> {
         self.office(slot.office)?.slot(slot.day, slot.lane)
     }
 
@@ -148,14 +156,14 @@ impl Directory {
             let entry = OfficeEntry { office: office.clone(), open, rule, days: Days::default() };
             self.offices.push(Arc::new(entry));
             Arc::make_mut(&mut self.numbers).insert(office.id.clone(), number);
+            Arc::make_mut(&mut self.ids).push(office.id.clone());
         }
     }
 
     pub(super) fn add_slot(&mut self, slot: SlotKey, gate: &Arc<SlotGate>) {
         if let Some(entry) = self.offices.get_mut(slot.office.index()) {
             let day = Arc::make_mut(entry).days.get_or_insert_with(slot.day, DaySlots::default);
-            let entry = SlotEntry { gate: gate.clone(), menu: ArcSwapOption::empty() };
-            day[slot.lane.index()] = Some(Arc::new(entry));
+            day[slot.lane.index()] = Some(SlotEntry { gate: gate.clone(), menu: Arc::default() });
         }
     }
 
@@ -173,7 +181,7 @@ impl OfficeEntry {
         Some(&self.slot(day, lane)?.gate)
     }
 
-    fn slot(&self, day: ServiceDay, lane: Lane) -> Option<&Arc<SlotEntry>> {
+    fn slot(&self, day: ServiceDay, lane: Lane) -> Option<&SlotEntry> {
         self.days.get(&day)?[lane.index()].as_ref()
     }
 

@@ -225,12 +225,12 @@ impl Ledger {
         if known.is_some() {
             self.keep_office(number)?;
             let state = &mut self.offices[number.index()];
-            (state.office, state.open) = (office.clone(), true);
+            (state.office, state.open, state.holds) = (office.clone(), true, office.holds());
         } else if number.index() == self.offices.len() {
             self.journal.note(Undo::Office(number, None));
             self.office_numbers.insert(office.id.clone(), number);
-            let (office, days) = (office.clone(), Days::default());
-            self.offices.push(OfficeState { office, open: true, days, planned_until: UnixMillis::MIN });
+            let (open, holds, days, planned_until) = (true, office.holds(), Days::default(), UnixMillis::MIN);
+            self.offices.push(OfficeState { office: office.clone(), open, holds, days, planned_until });
         } else {
             return Err(Misfit::Office(number.0));
         }

@@ -142,7 +142,7 @@ impl Ledger {
 
     /// How the place is paid for, where the catalogue has it held: not beyond its own day.
     fn billing(&self, ask: &Ask, now: UnixMillis, day_end: UnixMillis) -> Result<Option<Billing>, Rejection> {
-        let office = self.offices.get(ask.slot.office.index());
+        let office = self.offices.get(ask.slot.office.index()).filter(|state| state.holds);
         let offer = office.and_then(|state| state.office.offer(ask.slot.lane));
         let Some(minutes) = offer.and_then(|offer| offer.hold_minutes) else { return Ok(None) };
         let priced = |kind| self.fees.passports.contains_key(&kind);

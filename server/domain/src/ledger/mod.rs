@@ -130,6 +130,8 @@ struct PaymentRecord {
 struct OfficeState {
     office: Arc<Office>,
     open: bool,
+    /// Whether places of any of its lanes wait to be paid for: read for every grant, without the rest of the office.
+    holds: bool,
     days: Days<DayState>,
     /// Its schedule is complete until then. Not part of the state.
     planned_until: UnixMillis,
