@@ -14,6 +14,8 @@ pub const BOT_REQUESTS_MAX: u64 = 8;
 pub const CONNECTIONS_MAX: u64 = 1_024;
 /// Streams a connection: what Kuota allows.
 pub const STREAMS_MAX: u64 = 256;
+/// Calls a second of a bench: beyond what a driver's thread sends.
+pub const RATE_MAX: i64 = 1_000_000;
 /// Driver threads.
 pub const THREADS_MAX: u64 = 64;
 /// Asks in one `RegisterBatch`.

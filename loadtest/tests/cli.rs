@@ -114,6 +114,20 @@ fn the_exit_code_is_the_verdict_and_json_has_what_scripts_read() {
 }
 
 #[test]
+fn a_bench_at_a_rate_sends_every_call_at_its_time() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("bench.json");
+    let path = json.to_str().unwrap();
+    let output = loadtest(&["bench", "refusal", "--seconds", "1", "--rate", "500", "--json", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(found["calls"], 500, "a second's calls, however slow the machine");
+    let output = loadtest(&["bench", "refusal", "--rate", "0"]);
+    assert_eq!(output.status.code(), Some(64), "{}", stderr(&output));
+}
+
+#[test]
 fn a_bench_of_each_kind_says_what_its_calls_cost() {
     let _alone = alone();
     let directory = tempfile::tempdir().unwrap();

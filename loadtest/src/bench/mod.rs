@@ -1,5 +1,5 @@
-//! Closed loops at full throttle: what a refusal, a grant or a batch costs a server, with every answer checked to be of
-//! that kind.
+//! Closed loops at full throttle, or calls at a rate: what a refusal, a grant or a batch costs a server, with every answer
+//! checked to be of that kind.
 
 use std::{
     net::SocketAddr,
@@ -24,7 +24,7 @@ use crate::{
         wire::Procedure,
     },
     exit::Exit,
-    limits::{BATCH_ASKS_MAX, CONNECTIONS_MAX, OPENING_COMES_MAX, STREAMS_MAX},
+    limits::{BATCH_ASKS_MAX, CONNECTIONS_MAX, OPENING_COMES_MAX, RATE_MAX, STREAMS_MAX},
     plan::identity::Identities,
     report::{figures::Percentiles, write},
     target::{
@@ -77,6 +77,10 @@ pub struct BenchArguments {
     /// Calls at once on each; 32, or 1 for batches, unless said.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=STREAMS_MAX))]
     streams: Option<u64>,
+    /// Calls a second, each sent at its time whatever became of others; its latency counts from then [default: full
+    /// throttle, one call for each that ends].
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=RATE_MAX))]
+    rate: Option<u32>,
     /// Asks in a batch.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=BATCH_ASKS_MAX))]
     batch: u64,
@@ -101,7 +105,7 @@ pub struct Measured {
     pub server_cpu_us_per_call: Option<f64>,
     /// Client CPU a call.
     pub client_cpu_us_per_call: f64,
-    /// Service times.
+    /// Service times; at a rate, from when each call was to be sent.
     pub latency_ms: Percentiles,
     /// Calls answered.
     pub calls: u64,
@@ -216,6 +220,7 @@ async fn drive(
         address,
         connections: usize::try_from(arguments.connections)?,
         streams: usize::try_from(arguments.streams.unwrap_or(if is_batch { 1 } else { 32 }))?,
+        rate: arguments.rate,
         duration: Duration::from_secs(arguments.seconds),
     };
     let asks = if is_batch { u32::try_from(arguments.batch)? } else { 1 };

@@ -86,7 +86,7 @@ pub fn calibrate(program: &Path, shape: Shape, with_plain: bool) -> anyhow::Resu
     let address = child.addresses[0];
     let Shape { threads, connections, duration } = shape;
     let streams = (IN_FLIGHT / connections).max(1);
-    let throttle = Throttle { address, connections, streams, duration };
+    let throttle = Throttle { address, connections, streams, rate: None, duration };
     let noise = runtime.block_on(noise((duration / 3).min(Duration::from_secs(1))));
     let own = own(throttle, threads)?;
     runtime.block_on(async {
@@ -162,7 +162,7 @@ async fn refusals(throttle: Throttle, thread: u32) -> anyhow::Result<Closed> {
 
 /// The loop most people write: a channel a connection, a future a call, messages built and read by prost.
 async fn plain(throttle: Throttle) -> anyhow::Result<(f64, f64)> {
-    let Throttle { address, connections, streams, duration } = throttle;
+    let Throttle { address, connections, streams, duration, .. } = throttle;
     let mut clients = Vec::new();
     for _ in 0..connections {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);

@@ -1,5 +1,6 @@
 //! A closed loop at full throttle: so many calls under way, and a new one for each that ends. It measures what a server
-//! or this client can do, and nothing that people would feel: for that there is the plan.
+//! or this client can do, and nothing that people would feel: for that there is the plan. Or an open loop at a rate: each
+//! call has its time, whatever became of those before it, and its latency counts from then.
 
 use std::{
     future::poll_fn,
@@ -21,15 +22,20 @@ use super::{
 };
 use crate::limits::TICK;
 
-/// How many calls under way, for how long.
+/// What is said when a connection does not take the calls it should.
+const CUT_SHORT: &str = "a connection was lost, or takes fewer calls at once";
+
+/// How many calls under way, or how often, for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Throttle {
     /// Where to.
     pub address: SocketAddr,
     /// Connections.
     pub connections: usize,
-    /// Calls at once on each.
+    /// Calls at once on each; at a rate, at most.
     pub streams: usize,
+    /// Calls a second; `None`: one for each that ends.
+    pub rate: Option<u32>,
     /// For how long.
     pub duration: Duration,
 }
@@ -47,7 +53,7 @@ pub struct Closed {
     pub elapsed: Duration,
     /// CPU time of the client's thread.
     pub cpu_ns: u64,
-    /// Service times.
+    /// Service times; at a rate, from when each was to be sent.
     pub latency: Histogram<u32>,
 }
 
@@ -95,8 +101,8 @@ pub async fn close_loop<M: Unpin>(
     mut body: impl FnMut() -> Option<(Bytes, M)>,
     mut check: impl FnMut(&Result<Bytes, Fault>, M) -> Result<u64, String>,
 ) -> io::Result<Closed> {
-    let Throttle { address, connections, streams, duration } = throttle;
-    let mut wire: Wire<M> = Wire::connect(address, connections, streams, 60_000_000).await?;
+    let Throttle { address, connections, streams, rate, duration } = throttle;
+    let mut wire: Wire<(M, i64)> = Wire::connect(address, connections, streams, 60_000_000).await?;
     let (started, cpu) = (Instant::now(), thread_cpu_ns());
     let now_us = || i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);
     let end_us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
@@ -108,7 +114,13 @@ pub async fn close_loop<M: Unpin>(
         cpu_ns: 0,
         latency: histogram(),
     };
-    let mut bodies = 0..connections * streams;
+    let most = connections * streams;
+    // At a rate: how many are due by then, the first at once.
+    let due_by = |rate: u32, us: i64| {
+        let intervals = |us: i64| us * i64::from(rate) / 1_000_000;
+        (intervals(us) + 1).min(intervals(end_us))
+    };
+    let mut sent = 0_i64;
     let mut ticks = interval(TICK);
     let mut is_over = false;
     poll_fn(|cx| {
@@ -116,12 +128,14 @@ pub async fn close_loop<M: Unpin>(
             wire.tend(cx, now_us());
         }
         loop {
-            is_over = is_over || now_us() >= end_us || closed.wrong.is_some();
+            let unsent = rate.map_or(0, |rate| due_by(rate, now_us()) - sent);
+            is_over = is_over || (now_us() >= end_us && unsent == 0) || closed.wrong.is_some();
             let mut ended = 0;
             while let Poll::Ready(done) = wire.poll_done(cx, now_us) {
                 closed.calls += 1;
-                record(&mut closed.latency, now_us() - done.sent_us);
-                match check(&done.answer, done.load) {
+                let (mark, from_us) = done.load;
+                record(&mut closed.latency, now_us() - from_us);
+                match check(&done.answer, mark) {
                     Ok(count) => closed.counted += count,
                     Err(what) => drop(closed.wrong.get_or_insert(what)),
                 }
@@ -131,16 +145,20 @@ pub async fn close_loop<M: Unpin>(
                     break;
                 }
             }
-            let wanted = if bodies.is_empty() { ended } else { bodies.len() };
-            bodies = 0..0;
+            let room = most.saturating_sub(wire.in_flight());
+            let wanted = if rate.is_some() { room.min(usize::try_from(unsent).unwrap_or(0)) } else { room };
             let mut is_sent = false;
             for _ in 0..wanted {
                 let Some((body, mark)) = (!is_over).then(&mut body).flatten() else {
                     is_over = true;
                     break;
                 };
-                // As many as have ended: there is room, unless a connection is lost, and then there is less to do.
-                is_sent |= wire.send(procedure, |_| body, mark, now_us()).is_ok();
+                let from_us = rate.map_or_else(now_us, |rate| sent * 1_000_000 / i64::from(rate));
+                sent += 1;
+                match wire.send(procedure, |_| body, (mark, from_us), now_us()) {
+                    Ok(()) => is_sent = true,
+                    Err(_) => drop(closed.wrong.get_or_insert_with(|| CUT_SHORT.to_owned())),
+                }
             }
             if is_over && wire.in_flight() == 0 {
                 return Poll::Ready(());
