@@ -68,9 +68,9 @@ pub struct Origin(Arc<AtomicUsize>);
 
 impl Origin {
     /// For one ask that goes to the ledger.
-    pub(super) fn ticket(&self) -> Ticket {
+    pub(super) fn count(&self) -> Counted {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Ticket(self.0.clone())
+        Counted(self.0.clone())
     }
 
     fn waiting(&self) -> usize {
@@ -78,12 +78,12 @@ impl Origin {
     }
 }
 
-/// One ask of a connection on its way; over when dropped. It goes with the ask, not with the call: a caller that goes away
+/// One ask of a connection, counted as on its way until it is dropped. It goes with the ask, not with the call: a caller that goes away
 /// makes no room.
 #[derive(Debug)]
-pub(super) struct Ticket(Arc<AtomicUsize>);
+pub(super) struct Counted(Arc<AtomicUsize>);
 
-impl Drop for Ticket {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -12,7 +12,7 @@ use hashbrown::DefaultHashBuilder;
 use kuota_domain::{nik::ApplicantKey, registration::Applicant};
 use smallvec::SmallVec;
 
-use super::admission::{Origin, Ticket};
+use super::admission::{Counted, Origin};
 use crate::limits::UNDER_WAY_PARTS;
 
 type Applicants = DashMap<ApplicantKey, (), DefaultHashBuilder>;
@@ -50,7 +50,7 @@ impl Askings {
             }
         }
         self.0.asks.fetch_add(1, Ordering::Relaxed);
-        Asking { taken, alone, under_way: self.0.clone(), _ticket: from.ticket() }
+        Asking { taken, alone, under_way: self.0.clone(), _counted: from.count() }
     }
 
     /// Asks that are not answered.
@@ -65,7 +65,7 @@ pub(super) struct Asking {
     taken: SmallVec<[ApplicantKey; 1]>,
     alone: bool,
     under_way: Arc<UnderWay>,
-    _ticket: Ticket,
+    _counted: Counted,
 }
 
 impl Asking {

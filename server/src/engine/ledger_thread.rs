@@ -176,7 +176,8 @@ impl LedgerThread {
         if round.is_empty() {
             round.extend(operators.try_iter());
         }
-        let (room, mut commands, mut open) = (self.room(round.len()), 0, true);
+        let operators = round.len();
+        let (room, mut commands, mut open) = (self.room(operators), 0, true);
         while open && commands < room {
             match orders.try_recv() {
                 Ok(order) => {
@@ -188,9 +189,8 @@ impl LedgerThread {
             }
         }
         if !round.is_empty() {
-            let taken = round.iter().map(Order::commands).sum();
             self.take_round(round);
-            self.metrics.drained(taken, self.read.door.queued());
+            self.metrics.drained(operators + commands, self.read.door.queued());
         }
         open
     }
