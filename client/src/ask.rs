@@ -152,6 +152,24 @@ impl Outcome {
         }
     }
 
+    pub(crate) fn of_check_in(answer: v1::CheckInResponse) -> Result<Self, Failure> {
+        use v1::check_in_response::Outcome as Answered;
+        match answer.outcome {
+            Some(Answered::Registration(registration)) => Ok(Self::Registered(registration)),
+            Some(Answered::Refusal(refusal)) => Ok(Self::Refused(refusal)),
+            None => Err(Failure::no_outcome()),
+        }
+    }
+
+    pub(crate) fn of_complete(answer: v1::CompleteResponse) -> Result<Self, Failure> {
+        use v1::complete_response::Outcome as Answered;
+        match answer.outcome {
+            Some(Answered::Registration(registration)) => Ok(Self::Registered(registration)),
+            Some(Answered::Refusal(refusal)) => Ok(Self::Refused(refusal)),
+            None => Err(Failure::no_outcome()),
+        }
+    }
+
     pub(crate) fn of_item(item: v1::RegisterBatchItem) -> Result<Self, Failure> {
         use v1::register_batch_item::Outcome as Answered;
         match item.outcome {

@@ -81,6 +81,7 @@ mod budget;
 mod builder;
 mod call;
 mod client;
+mod day;
 mod error;
 mod export;
 mod failure;
@@ -95,9 +96,9 @@ mod wait;
 mod watch;
 
 pub use kuota_api::v1::{
-    Alternative, ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, Durability,
-    Event, EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind, OfficeLane,
-    OfficeSession, Override, PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase,
+    Alternative, ApplyCatalogResponse, CatalogChange, CatalogChangeKind, ClearOverrideResponse, DayCount,
+    Durability, Event, EventKind, ExportedRegistration, GetCatalogResponse, Lane, Office, OfficeKind,
+    OfficeLane, OfficeSession, Override, PassportFee, PassportKind, PauseResponse, PauseState, PaymentCase,
     PaymentCaseCause, PaymentCaseState, PriorityGround, Receipt, Refusal, RefusalReason, RegisteredApplicant,
     Registration, RegistrationState, RescheduleSpeciallyResponse, RescheduledFrom,
     ResolvePaymentCaseResponse, ResumeResponse, ScheduleOpeningResponse, Scope, Session, SetQuotaResponse,

@@ -12,7 +12,8 @@ use std::{
 };
 
 use kuota_client::{
-    Admin, By, Destination, Lane, PassportKind, Payee, Payment, Registration, Remedy, Reschedule, SlotKey,
+    Admin, Ask, By, Destination, Key, Lane, PassportKind, Payee, Payment, Registration, Remedy, Reschedule,
+    SlotKey,
 };
 use kuota_server::{
     config::CatalogSource,
@@ -23,7 +24,7 @@ use kuota_server::{
 };
 use support::{
     Friday, OFFICE, catalog,
-    people::{registered, wish_for},
+    people::{nik, registered, wish_for},
 };
 
 /// Nobody's secret: these logs hold made-up people.
@@ -148,6 +149,15 @@ async fn write(data: &Arc<tempfile::TempDir>) {
     let wish = wish.request_id(uuid::Uuid::from_u128(103).to_string());
     registered(server.client.reschedule(&wish).await.unwrap());
     admin.reschedule_specially(&by(104), &wish.id, &Destination::day("2027-01-14")).await.unwrap();
+    // One comes and is served, one does not come.
+    let comes = hold(43).await;
+    pay(&comes, "BRI/4").await;
+    let absent = Ask::new(OFFICE, "2027-01-11", Lane::OneDay).applicant(nik(44), "person 44");
+    let absent = absent.passport(PassportKind::Electronic10Years);
+    registered(server.client.register(&absent).await.unwrap());
     server.at("2027-01-11T05:00:00Z").await;
+    server.client.check_in(&Key::Code(comes.code), "counter 3").await.unwrap();
+    server.client.complete(&Key::Id(comes.id), "counter 3").await.unwrap();
+    server.at("2027-01-15T05:00:00Z").await;
     server.stop().await;
 }

@@ -5,8 +5,8 @@ use kuota_client::{ExportFilter, Lane, Remedy, Scope, SlotKey};
 
 use super::{
     Args,
-    arguments::{AdminAddress, LaneName, WriteArgs},
-    catalog, history, operations, payments,
+    arguments::{AdminAddress, LaneName, SlotArgs, WriteArgs},
+    catalog, day, history, operations, payments,
     report::Failed,
     reschedule,
 };
@@ -69,6 +69,11 @@ enum AdminCommand {
         to: reschedule::MoveArgs,
         #[command(flatten)]
         write: WriteArgs,
+    },
+    /// Counts people by office, service day and lane: expected, come, served, not come, gone.
+    Days {
+        #[command(flatten)]
+        slots: SlotArgs,
     },
     /// Lists payments without a place, and resolves them.
     #[command(subcommand)]
@@ -299,6 +304,7 @@ pub(super) async fn run(args: &Args, admin: &AdminArgs) -> Result<u8, Failed> {
             operations::resume(args, address, &scope.scope(), write).await
         }
         AdminCommand::Reschedule { to, write } => reschedule::specially(args, address, to, write).await,
+        AdminCommand::Days { slots } => day::list(args, address, slots).await,
         AdminCommand::Payments(PaymentsCommand::List { all }) => payments::list(args, address, *all).await,
         AdminCommand::Payments(PaymentsCommand::Resolve { number, remedy, write }) => {
             let by = write.by()?;

@@ -80,7 +80,7 @@ pub(super) async fn export(
 ) -> Result<u8, Failed> {
     let admin = args.connect_admin(address).await?;
     let mut export = admin.export(filter).await.map_err(Failed::Admin)?;
-    let header = "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason,fee_rupiah,ground,passports,billing_reference,payment_reference,paid,payment_cases,rescheduled,rescheduled_from,session\n";
+    let header = "id,code,request_id,office,date,lane,state,queue_number,references,granted,changed,cancel_reason,fee_rupiah,ground,passports,billing_reference,payment_reference,paid,payment_cases,rescheduled,rescheduled_from,session,came,served\n";
     let mut is_read = format == Format::Json || print(header);
     while is_read && let Some(part) = export.next().await.map_err(Failed::Admin)? {
         let lines: String = match format {
@@ -182,6 +182,7 @@ fn csv_line(found: &ExportedRegistration) -> String {
     let paid = time(&found.payment_time);
     let cases = found.payment_case_numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let rescheduled = time(&found.reschedule_time);
+    let (came, served) = (time(&found.check_in_time), time(&found.serve_time));
     let left = found.rescheduled_from.as_ref().map_or_else(String::new, |left| {
         format!("{} {} {}", left.office_id, left.service_date, lane_name(left.lane()))
     });
@@ -209,6 +210,8 @@ fn csv_line(found: &ExportedRegistration) -> String {
         &rescheduled,
         &left,
         &session,
+        &came,
+        &served,
     ];
     super::results::csv_record(fields)
 }

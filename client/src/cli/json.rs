@@ -179,6 +179,8 @@ fn registration_value(registration: &Registration) -> Value {
         "rescheduled_from": registration.rescheduled_from.as_ref().map(left_value),
         "reschedule_time": registration.reschedule_time.as_ref().map(time),
         "session": registration.session.as_ref().map(session_value),
+        "check_in_time": registration.check_in_time.as_ref().map(time),
+        "serve_time": registration.serve_time.as_ref().map(time),
     })
 }
 

@@ -5,6 +5,7 @@ mod arguments;
 mod bulk;
 mod catalog;
 mod confirm;
+mod day;
 mod generate;
 mod history;
 mod instant;
@@ -43,6 +44,7 @@ Examples:
   kuota get K7P2-9QXW
   kuota pay K7P2Y-9QXWA --reference BRI-820261127 --amount 650000
   kuota reschedule K7P2-9QXW --date 2026-12-01
+  kuota check-in K7P2-9QXW --actor \"counter 3\"
   kuota cancel 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f --reason \"cannot come\"
   kuota log K7P2-9QXW
   kuota admin pause --office kanim-pontianak --reason \"power cut\"
@@ -114,6 +116,16 @@ enum Command {
         /// UUID of this intent: repeat it to ask again after an unknown outcome [default: a new one].
         #[arg(long, value_name = "UUID")]
         request_id: Option<String>,
+    },
+    /// Says that somebody came, on the service day itself.
+    CheckIn {
+        #[command(flatten)]
+        who: day::AttendArgs,
+    },
+    /// Says that somebody who came was served.
+    Complete {
+        #[command(flatten)]
+        who: day::AttendArgs,
     },
     /// Says that a payment for a held place came in.
     Pay {
@@ -247,6 +259,8 @@ async fn execute(args: &Args) -> Result<u8, Failed> {
         Command::Get { key, request } => single::get(args, lookup(key, *request)).await,
         Command::Cancel { key, reason } => single::cancel(args, lookup(key, false), reason).await,
         Command::Reschedule { to, request_id } => reschedule::reschedule(args, to, request_id.as_ref()).await,
+        Command::CheckIn { who } => day::check_in(args, who).await,
+        Command::Complete { who } => day::complete(args, who).await,
         Command::Pay { key, reference, amount } => payments::pay(args, key, reference, *amount).await,
         Command::Log { key, request, address } => history::log(args, address, lookup(key, *request)).await,
         Command::Admin(admin) => admin::run(args, admin).await,

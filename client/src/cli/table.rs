@@ -194,6 +194,12 @@ fn registration(registration: &Registration, offices: &[Office]) -> String {
         let (office, lane) = (&left.office_id, lane_name(left.lane()));
         row("Rescheduled", &format!("{at} from {office} on {}, {lane}", left.service_date));
     }
+    if let Some(at) = &registration.check_in_time {
+        row("Came", &local(at));
+    }
+    if let Some(at) = &registration.serve_time {
+        row("Served", &local(at));
+    }
     for number in &registration.payment_case_numbers {
         row("Payment case", &number.to_string());
     }

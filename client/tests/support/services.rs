@@ -74,6 +74,14 @@ impl registration::RegistrationService for Player {
     async fn reschedule(&self, request: Request<v1::RescheduleRequest>) -> Answered<v1::RescheduleResponse> {
         self.0.reschedule.next(request)
     }
+
+    async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Answered<v1::CheckInResponse> {
+        self.0.check_in.next(request)
+    }
+
+    async fn complete(&self, request: Request<v1::CompleteRequest>) -> Answered<v1::CompleteResponse> {
+        self.0.complete.next(request)
+    }
 }
 
 #[tonic::async_trait]
@@ -173,5 +181,9 @@ impl admin::AdminService for Player {
         request: Request<v1::RescheduleSpeciallyRequest>,
     ) -> Answered<v1::RescheduleSpeciallyResponse> {
         self.0.specially.next(request)
+    }
+
+    async fn list_days(&self, request: Request<v1::ListDaysRequest>) -> Answered<v1::ListDaysResponse> {
+        self.0.days.next(request)
     }
 }

@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 
 use kuota_api::v1::{
-    CancelRequest, CancelResponse, ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest,
-    GetRegistrationResponse, Refusal, RefusalReason, RegisterBatchRequest, RegisterBatchResponse,
-    RegisterRequest, RegisterResponse, RescheduleRequest, RescheduleResponse, register_response,
+    CancelRequest, CancelResponse, CheckInRequest, CheckInResponse, CompleteRequest, CompleteResponse,
+    ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest, GetRegistrationResponse, Refusal,
+    RefusalReason, RegisterBatchRequest, RegisterBatchResponse, RegisterRequest, RegisterResponse,
+    RescheduleRequest, RescheduleResponse, register_response,
     registration_service_server::{RegistrationService, RegistrationServiceServer},
 };
 use tokio::net::TcpListener;
@@ -56,6 +57,14 @@ impl RegistrationService for Null {
         &self,
         _: Request<ConfirmPaymentRequest>,
     ) -> Result<Response<ConfirmPaymentResponse>, Status> {
+        Err(Status::unimplemented("the null server answers Register"))
+    }
+
+    async fn check_in(&self, _: Request<CheckInRequest>) -> Result<Response<CheckInResponse>, Status> {
+        Err(Status::unimplemented("the null server answers Register"))
+    }
+
+    async fn complete(&self, _: Request<CompleteRequest>) -> Result<Response<CompleteResponse>, Status> {
         Err(Status::unimplemented("the null server answers Register"))
     }
 

@@ -66,7 +66,12 @@ pub fn next(
             | RefusalReason::NotReschedulable
             | RefusalReason::SameSlot
             | RefusalReason::TermsDiffer
-            | RefusalReason::NoSuchSession => return Next::End { has_place: false },
+            | RefusalReason::NoSuchSession
+            | RefusalReason::TooEarlyToCheckIn
+            | RefusalReason::NotConfirmed
+            | RefusalReason::NotCheckedIn
+            | RefusalReason::AlreadyCheckedIn
+            | RefusalReason::ServiceDayOver => return Next::End { has_place: false },
         },
         // Whether it was carried out is not known: only the same id tells.
         Some(Outcome::Failed { .. }) | None => (0, true),

@@ -194,7 +194,12 @@ fn freed(audit: &mut Audit, book: &Book, freed_within_ms: i64) {
                 let first = first_freed.entry(&held.place).or_insert(held.expire_time_ms);
                 *first = (*first).min(held.expire_time_ms);
             }
-            RegistrationState::Confirmed | RegistrationState::Cancelled | RegistrationState::Unspecified => {}
+            RegistrationState::Confirmed
+            | RegistrationState::CheckedIn
+            | RegistrationState::Served
+            | RegistrationState::NoShow
+            | RegistrationState::Cancelled
+            | RegistrationState::Unspecified => {}
         }
     }
     let again = book.held.iter().filter(|held| {

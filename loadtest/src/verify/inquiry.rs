@@ -40,12 +40,16 @@ pub(super) struct Inquiry<'a> {
     pub(super) passport: PassportKind,
 }
 
-/// Confirmed; or held, or let go when its time was over: what became of the money is judged elsewhere.
+/// Confirmed, whatever became of its day; or held, or let go when its time was over: what became of the money is judged
+/// elsewhere.
 fn stands(registration: &Registration) -> bool {
     let expire_time = registration.hold_expire_time.map(milliseconds);
     let updated = registration.update_time.map(milliseconds);
     match registration.state() {
-        RegistrationState::Confirmed => true,
+        RegistrationState::Confirmed
+        | RegistrationState::CheckedIn
+        | RegistrationState::Served
+        | RegistrationState::NoShow => true,
         RegistrationState::Held => expire_time.is_some(),
         RegistrationState::Expired => expire_time.is_some_and(|at| updated >= Some(at)),
         RegistrationState::Cancelled | RegistrationState::Unspecified => false,

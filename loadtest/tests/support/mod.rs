@@ -10,11 +10,12 @@ use std::{
 };
 
 use kuota_api::v1::{
-    CancelRequest, CancelResponse, ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest,
-    GetRegistrationResponse, ListAvailabilityRequest, ListAvailabilityResponse, Refusal, RefusalReason,
-    RegisterBatchItem, RegisterBatchRequest, RegisterBatchResponse, RegisterRequest, RegisterResponse,
-    RegisteredApplicant, Registration, RegistrationState, RescheduleRequest, RescheduleResponse, Slot,
-    SlotState, WatchAvailabilityRequest, WatchAvailabilityResponse,
+    CancelRequest, CancelResponse, CheckInRequest, CheckInResponse, CompleteRequest, CompleteResponse,
+    ConfirmPaymentRequest, ConfirmPaymentResponse, GetRegistrationRequest, GetRegistrationResponse,
+    ListAvailabilityRequest, ListAvailabilityResponse, Refusal, RefusalReason, RegisterBatchItem,
+    RegisterBatchRequest, RegisterBatchResponse, RegisterRequest, RegisterResponse, RegisteredApplicant,
+    Registration, RegistrationState, RescheduleRequest, RescheduleResponse, Slot, SlotState,
+    WatchAvailabilityRequest, WatchAvailabilityResponse,
     availability_service_server::{AvailabilityService, AvailabilityServiceServer},
     get_registration_request::Key,
     register_batch_item,
@@ -214,6 +215,14 @@ impl RegistrationService for Fake {
         &self,
         _: Request<ConfirmPaymentRequest>,
     ) -> Result<Response<ConfirmPaymentResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn check_in(&self, _: Request<CheckInRequest>) -> Result<Response<CheckInResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn complete(&self, _: Request<CompleteRequest>) -> Result<Response<CompleteResponse>, Status> {
         Err(Status::unimplemented(""))
     }
 

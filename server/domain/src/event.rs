@@ -136,6 +136,29 @@ pub enum Change {
     },
     /// A registration gives its place up for another one, in one step: never two, never none.
     Rescheduled(Box<Rescheduled>),
+    /// Somebody came on the service day.
+    CheckedIn {
+        /// Whose registration.
+        id: RegistrationId,
+        /// Its slot.
+        slot: SlotKey,
+    },
+    /// Somebody who came was served.
+    Served {
+        /// Whose registration.
+        id: RegistrationId,
+        /// Its slot.
+        slot: SlotKey,
+    },
+    /// The day is over, and these did not come.
+    NoShows {
+        /// Where.
+        office: OfficeNumber,
+        /// When.
+        day: ServiceDay,
+        /// Their registrations.
+        ids: Box<[RegistrationId]>,
+    },
     /// A payment was accepted, and came to a place or a case.
     PaymentReceived(Box<PaymentReceipt>),
     /// An operator brought a case to its end.
@@ -167,6 +190,9 @@ impl Change {
             | Self::FeesDefined(_)
             | Self::HoldExpired { .. }
             | Self::Rescheduled(_)
+            | Self::CheckedIn { .. }
+            | Self::Served { .. }
+            | Self::NoShows { .. }
             | Self::PaymentReceived(_)
             | Self::CaseResolved(_) => true,
             Self::Cancelled { case, .. } => case.is_some(),
@@ -231,6 +257,9 @@ impl Change {
             | Self::Resumed(_)
             | Self::OfficeDefined { .. }
             | Self::OfficeClosed(_)
+            | Self::CheckedIn { .. }
+            | Self::Served { .. }
+            | Self::NoShows { .. }
             | Self::DayClosed { .. }
             | Self::DayForgotten { .. } => None,
         }
@@ -252,24 +281,33 @@ impl Change {
             |office: &OfficeNumber, day: Option<ServiceDay>| Scope { office: Some(*office), day, lane: None };
         match self {
             Self::OfficeDefined { number, .. } | Self::OfficeClosed(number) => of(number, None),
-            Self::DayClosed { office, day, .. } | Self::DayForgotten { office, day } => {
-                of(office, Some(*day))
-            }
+            Self::DayClosed { office, day, .. }
+            | Self::DayForgotten { office, day }
+            | Self::NoShows { office, day, .. } => of(office, Some(*day)),
             Self::Paused(scope) | Self::Resumed(scope) => *scope,
-            _ => self.slot().map_or_else(Scope::default, |SlotKey { office, day, lane }| Scope {
-                office: Some(office),
-                day: Some(day),
-                lane: Some(lane),
-            }),
+            Self::CheckedIn { slot, .. } | Self::Served { slot, .. } => Scope::of(*slot),
+            _ => self.slot().map_or_else(Scope::default, Scope::of),
         }
     }
 
-    /// The registration it makes or changes.
+    /// Whether a registration is among those it makes or changes.
+    #[must_use]
+    pub fn is_about(&self, id: RegistrationId) -> bool {
+        match self {
+            Self::NoShows { ids, .. } => ids.contains(&id),
+            _ => self.registration() == Some(id),
+        }
+    }
+
+    /// The registration it makes or changes, if it is one.
     #[must_use]
     pub fn registration(&self) -> Option<RegistrationId> {
         match self {
             Self::Granted(registration) => Some(registration.id),
-            Self::Cancelled { id, .. } | Self::HoldExpired { id, .. } => Some(*id),
+            Self::Cancelled { id, .. }
+            | Self::HoldExpired { id, .. }
+            | Self::CheckedIn { id, .. }
+            | Self::Served { id, .. } => Some(*id),
             Self::PaymentReceived(receipt) => Some(receipt.id),
             Self::Rescheduled(step) => Some(step.id),
             Self::CaseResolved(resolved) => Some(resolved.id),
@@ -289,6 +327,7 @@ impl Change {
             | Self::OfficeClosed(_)
             | Self::TrancheReleased(_)
             | Self::TrancheChanged { .. }
+            | Self::NoShows { .. }
             | Self::DayClosed { .. }
             | Self::DayForgotten { .. } => None,
         }

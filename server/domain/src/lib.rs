@@ -24,7 +24,8 @@
 //! 9. **INV-9** Every queue, batch, message, wait and retry has a bound, named in [`limits`]; when full, the answer
 //!    is a refusal at once that says when to come back.
 //! 10. **INV-10** No NIK in clear in the log, in memory longer than the call, in logs, errors or metrics.
-//! 11. **INV-11** Every payment that was accepted has a confirmed place or a case, and an open case is never forgotten.
+//! 11. **INV-11** Every payment that was accepted has a place that was confirmed, whatever became of its day, or a case, and
+//!     an open case is never forgotten.
 
 #![warn(clippy::unwrap_used)]
 

@@ -28,7 +28,8 @@ pub const PAYMENT_REFERENCE_CHARS_MAX: usize = 64;
 pub const PAYMENT_CASES_PER_REGISTRATION_MAX: usize = 16;
 /// Weeks an opening may reach ahead.
 pub const WEEKS_AHEAD_MAX: u8 = 26;
-/// Scheduled changes (releases, day closings) written with one batch; the rest follow in the next.
+/// Scheduled changes (releases, holds that expire, no-shows, day closings) written with one batch; the rest follow in the
+/// next.
 pub const DUE_EVENTS_PER_BATCH_MAX: usize = 4_096;
 /// Events of one operator's write; what is due beyond them follows with the schedule.
 pub const COMMAND_EVENTS_MAX: usize = 65_536;

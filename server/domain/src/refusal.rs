@@ -92,6 +92,35 @@ pub enum Refusal {
         /// What.
         term: Term,
     },
+    /// Who comes before the service day, on the office's clock, comes too early.
+    TooEarlyToCheckIn {
+        /// That day.
+        day: ServiceDay,
+        /// When it begins.
+        at: UnixMillis,
+    },
+    /// Who is not expected cannot come.
+    NotConfirmed {
+        /// Where the registration stands.
+        state: RegistrationState,
+    },
+    /// Who has not come cannot be served.
+    NotCheckedIn {
+        /// Where the registration stands.
+        state: RegistrationState,
+    },
+    /// Who has come gives no place back.
+    AlreadyCheckedIn {
+        /// Where the registration stands.
+        state: RegistrationState,
+    },
+    /// Nobody comes or is served any more.
+    ServiceDayOver {
+        /// That day.
+        day: ServiceDay,
+        /// When it ended.
+        at: UnixMillis,
+    },
     /// It was not paid for in time, and holds no place any more.
     HoldExpired {
         /// Since then.
@@ -151,7 +180,7 @@ impl Refusal {
     }
 
     /// Names of the reasons, as in the API and in metrics.
-    pub const REASONS: [&'static str; 22] = [
+    pub const REASONS: [&'static str; 27] = [
         "SOLD_OUT",
         "NOT_ENOUGH_PLACES",
         "NOT_OPEN_YET",
@@ -174,6 +203,11 @@ impl Refusal {
         "SESSION_FULL",
         "NO_SUCH_SESSION",
         "SESSION_BEGUN",
+        "TOO_EARLY_TO_CHECK_IN",
+        "NOT_CONFIRMED",
+        "NOT_CHECKED_IN",
+        "ALREADY_CHECKED_IN",
+        "SERVICE_DAY_OVER",
     ];
 
     /// Whether another day, lane or office may do: then they are named.
@@ -202,7 +236,12 @@ impl Refusal {
             // Those name sessions of the same day that have room.
             | Self::SessionFull { .. }
             | Self::NoSuchSession { .. }
-            | Self::SessionBegun { .. } => false,
+            | Self::SessionBegun { .. }
+            | Self::TooEarlyToCheckIn { .. }
+            | Self::NotConfirmed { .. }
+            | Self::NotCheckedIn { .. }
+            | Self::AlreadyCheckedIn { .. }
+            | Self::ServiceDayOver { .. } => false,
         }
     }
 
@@ -232,6 +271,11 @@ impl Refusal {
             Self::SessionFull { .. } => 19,
             Self::NoSuchSession { .. } => 20,
             Self::SessionBegun { .. } => 21,
+            Self::TooEarlyToCheckIn { .. } => 22,
+            Self::NotConfirmed { .. } => 23,
+            Self::NotCheckedIn { .. } => 24,
+            Self::AlreadyCheckedIn { .. } => 25,
+            Self::ServiceDayOver { .. } => 26,
         }
     }
 }

@@ -112,6 +112,12 @@ pub enum RegistrationState {
     Held,
     /// The place is taken.
     Confirmed,
+    /// Its people came.
+    CheckedIn,
+    /// Its people were served.
+    Served,
+    /// Its people did not come.
+    NoShow,
     /// It was not paid for in time, and others may have it.
     Expired,
     /// It was given back.
@@ -164,6 +170,10 @@ pub struct Particulars {
     pub cases: Vec<CaseNumber>,
     /// How it came from another slot at its caller's wish, once.
     pub moved: Option<Move>,
+    /// When its people came.
+    pub checked_in: Option<UnixMillis>,
+    /// When they were served.
+    pub served: Option<UnixMillis>,
     /// Why it was cancelled.
     pub cancel_reason: Box<str>,
 }
@@ -200,14 +210,22 @@ impl Billing {
 
 impl RegistrationState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Held, Self::Confirmed, Self::Expired, Self::Cancelled];
+    pub const ALL: [Self; 7] = [
+        Self::Held,
+        Self::Confirmed,
+        Self::CheckedIn,
+        Self::Served,
+        Self::NoShow,
+        Self::Expired,
+        Self::Cancelled,
+    ];
 
     /// Whether it has a place.
     #[must_use]
     pub const fn has_place(self) -> bool {
         match self {
-            Self::Held | Self::Confirmed => true,
-            Self::Expired | Self::Cancelled => false,
+            Self::Held | Self::Confirmed | Self::CheckedIn | Self::Served => true,
+            Self::NoShow | Self::Expired | Self::Cancelled => false,
         }
     }
 
@@ -217,6 +235,9 @@ impl RegistrationState {
         match self {
             Self::Held => "HELD",
             Self::Confirmed => "CONFIRMED",
+            Self::CheckedIn => "CHECKED_IN",
+            Self::Served => "SERVED",
+            Self::NoShow => "NO_SHOW",
             Self::Expired => "EXPIRED",
             Self::Cancelled => "CANCELLED",
         }
@@ -278,6 +299,24 @@ impl Registration {
     #[must_use]
     pub fn moved(&self) -> Option<Move> {
         self.particulars.as_ref()?.moved
+    }
+
+    /// When its people came.
+    #[must_use]
+    pub fn checked_in(&self) -> Option<UnixMillis> {
+        self.particulars.as_ref()?.checked_in
+    }
+
+    /// When they were served.
+    #[must_use]
+    pub fn served(&self) -> Option<UnixMillis> {
+        self.particulars.as_ref()?.served
+    }
+
+    /// The same in another state from an instant on.
+    #[must_use]
+    pub fn enter(self, state: RegistrationState, at: UnixMillis) -> Self {
+        Self { state, updated: at, ..self }
     }
 
     /// Payments for it that found no place.

@@ -65,7 +65,11 @@ impl Registration {
         let state = self.state;
         match state {
             RegistrationState::Held | RegistrationState::Confirmed => {}
-            RegistrationState::Expired | RegistrationState::Cancelled => {
+            RegistrationState::CheckedIn
+            | RegistrationState::Served
+            | RegistrationState::NoShow
+            | RegistrationState::Expired
+            | RegistrationState::Cancelled => {
                 return Some(Refusal::NotReschedulable { state });
             }
         }

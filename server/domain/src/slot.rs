@@ -60,6 +60,12 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// That of one slot.
+    #[must_use]
+    pub const fn of(slot: SlotKey) -> Self {
+        Self { office: Some(slot.office), day: Some(slot.day), lane: Some(slot.lane) }
+    }
+
     /// Whether a slot is meant.
     #[must_use]
     pub fn covers(&self, slot: SlotKey) -> bool {

@@ -135,7 +135,12 @@ pub fn retry_after(refusal: &Refusal, now: UnixMillis, spread: u64) -> Option<Du
         | Refusal::TermsDiffer { .. }
         | Refusal::SessionFull { .. }
         | Refusal::NoSuchSession { .. }
-        | Refusal::SessionBegun { .. } => None,
+        | Refusal::SessionBegun { .. }
+        | Refusal::TooEarlyToCheckIn { .. }
+        | Refusal::NotConfirmed { .. }
+        | Refusal::NotCheckedIn { .. }
+        | Refusal::AlreadyCheckedIn { .. }
+        | Refusal::ServiceDayOver { .. } => None,
     }
 }
 

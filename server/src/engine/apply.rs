@@ -59,6 +59,9 @@ impl LedgerThread {
             | Change::Cancelled { .. }
             | Change::HoldExpired { .. }
             | Change::Rescheduled(_)
+            | Change::CheckedIn { .. }
+            | Change::Served { .. }
+            | Change::NoShows { .. }
             | Change::PaymentReceived(_)
             | Change::CaseResolved(_)
             | Change::DayClosed { .. } => {}
@@ -81,7 +84,16 @@ impl LedgerThread {
     }
 
     fn note_registration(&mut self, change: &Change) {
-        let Some(registration) = self.changed(change) else { return };
+        if let Change::NoShows { ids, .. } = change {
+            let absent = ids.iter().filter_map(|id| self.ledger.registration(*id).cloned());
+            return absent.collect::<Vec<_>>().into_iter().for_each(|found| self.note_changed(found, change));
+        }
+        if let Some(registration) = self.changed(change) {
+            self.note_changed(registration, change);
+        }
+    }
+
+    fn note_changed(&mut self, registration: Arc<Registration>, change: &Change) {
         if let Some(row) = self.ledger.row_of(registration.id) {
             let publication = Publication::Registration(row, registration, Happening::of(change));
             self.current.publications.push(publication);

@@ -58,7 +58,7 @@ pub struct History {
 
 impl Subject {
     fn matches(&self, event: &Event) -> bool {
-        self.registration.is_none_or(|id| event.change.registration() == Some(id))
+        self.registration.is_none_or(|id| event.change.is_about(id))
             && self.office.is_none_or(|office| concerns(&event.change, office))
             && self.actor.as_ref().is_none_or(|actor| event.actor.subject == *actor)
     }

@@ -312,7 +312,11 @@ impl LedgerThread {
                 let registration = self.ledger.registration(wish.registration)?;
                 Some((wish.slot, registration.places()))
             }
-            Command::Register(_) | Command::Cancel(_) | Command::Pay(_) => None,
+            Command::Register(_)
+            | Command::Cancel(_)
+            | Command::Pay(_)
+            | Command::CheckIn(_)
+            | Command::Complete(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@ mod alternatives;
 mod answer;
 mod apply;
 mod asking;
+mod attendance;
 mod batch;
 mod boot;
 mod caller;
@@ -21,6 +22,7 @@ mod read_model;
 mod register;
 mod requests;
 mod reschedule;
+mod tallies;
 mod watch;
 
 use std::{
@@ -51,6 +53,7 @@ pub use self::{
     payments::Paid,
     register::{Person, Wish},
     reschedule::Destination,
+    tallies::Tally,
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
 use self::{

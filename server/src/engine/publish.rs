@@ -116,6 +116,7 @@ impl LedgerThread {
         let mut directory = (**self.read.directory.load()).clone();
         for (office, day) in days {
             directory.drop_day(*office, *day);
+            self.read.tallies.drop_day(*office, *day);
             for lane in Lane::ALL {
                 self.keepers.remove(&SlotKey { office: *office, day: *day, lane });
             }

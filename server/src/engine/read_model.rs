@@ -15,7 +15,7 @@ use kuota_domain::{
 
 use super::{
     admission::Door, asking::Askings, cases::Cases, directory::Directory, operate::OperatorView,
-    requests::Requests, watch::Changes,
+    requests::Requests, tallies::Tallies, watch::Changes,
 };
 
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub(super) struct ReadModel {
     pub(super) askings: Askings,
     pub(super) door: Door,
     pub(super) cases: Cases,
+    pub(super) tallies: Tallies,
     /// Registrations that wait to be paid for: only the ledger's thread changes it.
     held: AtomicUsize,
     /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
@@ -50,6 +51,7 @@ impl ReadModel {
             askings: Askings::default(),
             door: Door::default(),
             cases: Cases::default(),
+            tallies: Tallies::default(),
             held: AtomicUsize::new(0),
             accepted: DashMap::default(),
             accepted_len: AtomicUsize::new(0),
@@ -85,8 +87,9 @@ impl ReadModel {
 
     /// A registration, new or changed. The request map follows, then the slot's word.
     pub(super) fn put(&self, row: Row, registration: &Arc<Registration>) {
-        self.count_held(registration);
-        self.finder.show(row, registration);
+        let before = self.finder.show(row, registration);
+        self.count_held(before.as_deref(), registration);
+        self.tallies.count(before.as_deref(), registration);
         self.undecided(registration);
     }
 
@@ -95,13 +98,9 @@ impl ReadModel {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Only one with a billing reference ever waited to be paid for: others cost no look-up.
-    fn count_held(&self, registration: &Registration) {
-        if registration.billing().is_none() {
-            return;
-        }
+    fn count_held(&self, before: Option<&Registration>, registration: &Registration) {
         let is_held = |found: &Registration| found.state == RegistrationState::Held;
-        let was_held = self.finder.by_id(registration.id).is_some_and(|before| is_held(&before));
+        let was_held = before.is_some_and(is_held);
         // Relaxed: what only one thread changes orders nothing.
         match (was_held, is_held(registration)) {
             (false, true) => self.held.fetch_add(1, Ordering::Relaxed),

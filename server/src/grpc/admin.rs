@@ -267,6 +267,14 @@ impl AdminService for Api {
         let language = Language::of(request.metadata());
         Ok(Response::new(self.special_reschedule(request.into_inner(), language).await?))
     }
+
+    async fn list_days(
+        &self,
+        request: Request<v1::ListDaysRequest>,
+    ) -> Result<Response<v1::ListDaysResponse>, Status> {
+        let language = Language::of(request.metadata());
+        Ok(Response::new(self.days_counted(request.get_ref(), language)?))
+    }
 }
 
 impl Api {
@@ -419,5 +427,7 @@ fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistra
         rescheduled_from: reschedule::left(found, directory),
         reschedule_time: found.moved().map(|moved| timestamp(moved.at)),
         session: found.session.map(session_of),
+        check_in_time: found.checked_in().map(timestamp),
+        serve_time: found.served().map(timestamp),
     }
 }

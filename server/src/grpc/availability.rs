@@ -125,16 +125,16 @@ fn heartbeat(asked: Option<prost_types::Duration>, violations: &mut Violations) 
     violations.take("heartbeat", span.ok_or("1 to 60 seconds are allowed")).unwrap_or(HEARTBEAT)
 }
 
-/// What both kinds of request say about slots.
-struct Asked<'a> {
-    office_id: &'a Option<String>,
-    from_date: &'a Option<String>,
-    to_date: &'a Option<String>,
-    lane: Option<i32>,
+/// What requests for lists say about slots.
+pub(super) struct Asked<'a> {
+    pub(super) office_id: &'a Option<String>,
+    pub(super) from_date: &'a Option<String>,
+    pub(super) to_date: &'a Option<String>,
+    pub(super) lane: Option<i32>,
 }
 
 impl Asked<'_> {
-    fn filter(
+    pub(super) fn filter(
         &self,
         directory: &Directory,
         mut violations: Violations,
@@ -174,7 +174,7 @@ fn slot(directory: &Directory, key: SlotKey, figures: Figures, now: UnixMillis) 
 }
 
 /// A slot as a position in the list.
-fn place(slot: SlotKey) -> [u8; 16] {
+pub(super) fn place(slot: SlotKey) -> [u8; 16] {
     let mut place = [0; 16];
     place[..4].copy_from_slice(&slot.office.0.to_be_bytes());
     place[4..8].copy_from_slice(&slot.day.number().to_be_bytes());
@@ -182,7 +182,7 @@ fn place(slot: SlotKey) -> [u8; 16] {
     place
 }
 
-fn position(place: [u8; 16]) -> SlotKey {
+pub(super) fn position(place: [u8; 16]) -> SlotKey {
     let word = |at: usize| [place[at], place[at + 1], place[at + 2], place[at + 3]];
     let lane = Lane::ALL.get(usize::from(place[8])).copied().unwrap_or(Lane::Priority);
     SlotKey {

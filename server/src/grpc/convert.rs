@@ -254,6 +254,9 @@ pub(super) const fn state_of(state: RegistrationState) -> v1::RegistrationState 
         RegistrationState::Cancelled => v1::RegistrationState::Cancelled,
         RegistrationState::Held => v1::RegistrationState::Held,
         RegistrationState::Expired => v1::RegistrationState::Expired,
+        RegistrationState::CheckedIn => v1::RegistrationState::CheckedIn,
+        RegistrationState::Served => v1::RegistrationState::Served,
+        RegistrationState::NoShow => v1::RegistrationState::NoShow,
     }
 }
 
@@ -311,5 +314,7 @@ pub(super) fn registration(granted: &Granted, directory: &Directory) -> v1::Regi
         rescheduled_from: reschedule::left(registration, directory),
         reschedule_time: registration.moved().map(|moved| timestamp(moved.at)),
         session: registration.session.map(session_of),
+        check_in_time: registration.checked_in().map(timestamp),
+        serve_time: registration.served().map(timestamp),
     }
 }

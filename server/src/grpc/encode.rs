@@ -74,6 +74,12 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
             text(2, &session.end().to_compact_string(), out);
         });
     }
+    if let Some(at) = registration.checked_in() {
+        instant(27, at, out);
+    }
+    if let Some(at) = registration.served() {
+        instant(28, at, out);
+    }
 }
 
 /// What few registrations have.
@@ -193,6 +199,8 @@ mod tests {
                 },
                 at: UnixMillis(1_795_000_003_000),
             }),
+            checked_in: is_priced.then_some(UnixMillis(1_795_000_004_000)),
+            served: is_priced.then_some(UnixMillis(1_795_000_005_000)),
         };
 
         let registration = Registration {

@@ -64,6 +64,9 @@ const fn kind(change: &Change) -> EventKind {
         Change::Cancelled { .. } => EventKind::Cancelled,
         Change::HoldExpired { .. } => EventKind::HoldExpired,
         Change::Rescheduled(_) => EventKind::Rescheduled,
+        Change::CheckedIn { .. } => EventKind::CheckedIn,
+        Change::Served { .. } => EventKind::Served,
+        Change::NoShows { .. } => EventKind::NoShows,
         Change::PaymentReceived(_) => EventKind::PaymentReceived,
         Change::CaseResolved(_) => EventKind::PaymentCaseResolved,
         Change::DayClosed { .. } => EventKind::DayClosed,
@@ -132,6 +135,13 @@ fn describe(directory: &Directory, change: &Change) -> String {
         ),
         Change::HoldExpired { slot, .. } => {
             format!("Not paid for in time; the places at {} are free again.", at(*slot))
+        }
+        Change::CheckedIn { slot, .. } => format!("Came to {}.", at(*slot)),
+        Change::Served { slot, .. } => format!("Served at {}.", at(*slot)),
+        Change::NoShows { office, day: date, ids } => {
+            let many =
+                if ids.len() == 1 { "1 registration".into() } else { format!("{} registrations", ids.len()) };
+            format!("{}: nobody came for {many}.", day(*office, *date))
         }
         Change::Rescheduled(step) => format!(
             "Rescheduled from {} to {}{}{}.",

@@ -7,6 +7,7 @@ mod batch;
 mod command;
 mod connection;
 mod convert;
+mod days;
 mod deadline;
 mod desk;
 mod encode;

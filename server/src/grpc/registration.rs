@@ -1,8 +1,8 @@
 //! `RegistrationService`.
 
 use kuota_api::v1::{
-    self, cancel_response, register_response, registration_service_server::RegistrationService,
-    reschedule_response,
+    self, cancel_response, check_in_response, complete_response, register_response,
+    registration_service_server::RegistrationService, reschedule_response,
 };
 use kuota_domain::{
     ids::{CallerNumber, RequestKey},
@@ -17,6 +17,7 @@ use super::{
     ask::Ask,
     batch::Batch,
     convert::{self, timestamp},
+    days,
     encode::{PREFIX_BYTES, alternative},
     language::Language,
     payments, reschedule,
@@ -165,6 +166,50 @@ impl RegistrationService for Api {
         let language = Language::of(request.metadata());
         let notice = payments::notice(request.into_inner(), ANONYMOUS)?;
         Ok(Response::new(self.paid(self.engine.pay(notice).await, language)?))
+    }
+
+    async fn check_in(
+        &self,
+        request: Request<v1::CheckInRequest>,
+    ) -> Result<Response<v1::CheckInResponse>, Status> {
+        use v1::{check_in_request::Key as Said, get_registration_request::Key as Asked};
+        let language = Language::of(request.metadata());
+        let v1::CheckInRequest { key, actor } = request.into_inner();
+        let key = key.map(|key| match key {
+            Said::Id(id) => Asked::Id(id),
+            Said::Code(code) => Asked::Code(code),
+            Said::RequestId(id) => Asked::RequestId(id),
+        });
+        let key = days::attendee(key, &actor, ANONYMOUS)?;
+        let answer = self.engine.check_in(key, ANONYMOUS, &actor).await;
+        let outcome = match self.outcome(answer, None, language, self.engine.now())? {
+            Outcome::Registration(registration) => check_in_response::Outcome::Registration(registration),
+            Outcome::Refusal(refusal) => check_in_response::Outcome::Refusal(refusal),
+        };
+        let server_time = self.server_time();
+        Ok(Response::new(v1::CheckInResponse { outcome: Some(outcome), server_time }))
+    }
+
+    async fn complete(
+        &self,
+        request: Request<v1::CompleteRequest>,
+    ) -> Result<Response<v1::CompleteResponse>, Status> {
+        use v1::{complete_request::Key as Said, get_registration_request::Key as Asked};
+        let language = Language::of(request.metadata());
+        let v1::CompleteRequest { key, actor } = request.into_inner();
+        let key = key.map(|key| match key {
+            Said::Id(id) => Asked::Id(id),
+            Said::Code(code) => Asked::Code(code),
+            Said::RequestId(id) => Asked::RequestId(id),
+        });
+        let key = days::attendee(key, &actor, ANONYMOUS)?;
+        let answer = self.engine.complete(key, ANONYMOUS, &actor).await;
+        let outcome = match self.outcome(answer, None, language, self.engine.now())? {
+            Outcome::Registration(registration) => complete_response::Outcome::Registration(registration),
+            Outcome::Refusal(refusal) => complete_response::Outcome::Refusal(refusal),
+        };
+        let server_time = self.server_time();
+        Ok(Response::new(v1::CompleteResponse { outcome: Some(outcome), server_time }))
     }
 
     async fn reschedule(

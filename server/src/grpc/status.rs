@@ -218,6 +218,17 @@ pub(super) fn refusal(
         Refusal::AlreadyRescheduled { at } => say("rescheduled_at_ms", at.0.to_string()),
         Refusal::TooLateToReschedule { at } => say("until_ms", at.0.to_string()),
         Refusal::NotReschedulable { state } => say("state", state.name().to_owned()),
+        Refusal::TooEarlyToCheckIn { day, at } => {
+            say("service_date", day.to_string());
+            answer.open_time = Some(timestamp(*at));
+        }
+        Refusal::ServiceDayOver { day, at } => {
+            say("service_date", day.to_string());
+            say("ended_at_ms", at.0.to_string());
+        }
+        Refusal::NotConfirmed { state }
+        | Refusal::NotCheckedIn { state }
+        | Refusal::AlreadyCheckedIn { state } => say("state", state.name().to_owned()),
         Refusal::TermsDiffer { term } => say("term", term.name().to_owned()),
         Refusal::PastCutOff { at } => say("cut_off_at_ms", at.0.to_string()),
         Refusal::AlreadyRegistered { applicant } => say("applicant", applicant.to_string()),
@@ -277,5 +288,10 @@ const fn reason(refusal: &Refusal) -> v1::RefusalReason {
         Refusal::SessionFull { .. } => v1::RefusalReason::SessionFull,
         Refusal::NoSuchSession { .. } => v1::RefusalReason::NoSuchSession,
         Refusal::SessionBegun { .. } => v1::RefusalReason::SessionBegun,
+        Refusal::TooEarlyToCheckIn { .. } => v1::RefusalReason::TooEarlyToCheckIn,
+        Refusal::NotConfirmed { .. } => v1::RefusalReason::NotConfirmed,
+        Refusal::NotCheckedIn { .. } => v1::RefusalReason::NotCheckedIn,
+        Refusal::AlreadyCheckedIn { .. } => v1::RefusalReason::AlreadyCheckedIn,
+        Refusal::ServiceDayOver { .. } => v1::RefusalReason::ServiceDayOver,
     }
 }

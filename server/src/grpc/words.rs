@@ -3,6 +3,7 @@
 use kuota_domain::{
     ledger::Objection,
     refusal::{Refusal, Term},
+    registration::RegistrationState,
     session::SessionStart,
     slot::Lane,
 };
@@ -53,6 +54,23 @@ fn in_english(refusal: &Refusal) -> String {
              day is over.".into()
         }
         Refusal::NotReschedulable { .. } => "It has no place that could be given up for another.".into(),
+        Refusal::TooEarlyToCheckIn { day, .. } => {
+            format!("It is too early: people check in on the service day, {day}, from midnight on at the office.")
+        }
+        Refusal::ServiceDayOver { day, .. } => {
+            format!("It is too late: the service day of this registration was {day}, and is over.")
+        }
+        Refusal::NotConfirmed { state } => match state {
+            RegistrationState::Held => "It has not been paid for yet, so that its place is not confirmed.",
+            RegistrationState::Expired => "It was not paid for in time and has no place any more.",
+            RegistrationState::Cancelled => "It was cancelled and has no place any more.",
+            RegistrationState::Confirmed
+            | RegistrationState::CheckedIn
+            | RegistrationState::Served
+            | RegistrationState::NoShow => "This registration has no confirmed place.",
+        }.into(),
+        Refusal::NotCheckedIn { .. } => "Its people have not checked in; that comes first.".into(),
+        Refusal::AlreadyCheckedIn { .. } => "Its people have checked in; there is no place to give back.".into(),
         Refusal::SameSlot => "It is on this day already, at this office and in this lane.".into(),
         Refusal::TermsDiffer { term } => match term {
             Term::Fee => "The other lane costs something else; cancel, and register there.".into(),
@@ -122,6 +140,25 @@ fn in_indonesian(refusal: &Refusal) -> String {
              berakhir.".into()
         }
         Refusal::NotReschedulable { .. } => "Pendaftaran ini tidak memiliki tempat yang dapat diubah.".into(),
+        Refusal::TooEarlyToCheckIn { day, .. } => {
+            format!("Terlalu awal: kedatangan dilaporkan pada hari layanan, {day}, mulai pukul 00:00 di kantor.")
+        }
+        Refusal::ServiceDayOver { day, .. } => {
+            format!("Sudah terlambat: hari layanan pendaftaran ini adalah {day} dan sudah berakhir.")
+        }
+        Refusal::NotConfirmed { state } => match state {
+            RegistrationState::Held => "Pendaftaran ini belum dibayar, sehingga tempatnya belum dipastikan.",
+            RegistrationState::Expired => "Tidak dibayar pada waktunya; tempatnya sudah dilepas.",
+            RegistrationState::Cancelled => "Pendaftaran ini sudah dibatalkan; tempatnya sudah dilepas.",
+            RegistrationState::Confirmed
+            | RegistrationState::CheckedIn
+            | RegistrationState::Served
+            | RegistrationState::NoShow => "Pendaftaran ini tidak memiliki tempat yang sudah dipastikan.",
+        }.into(),
+        Refusal::NotCheckedIn { .. } => "Pemohon belum melapor kedatangan; itu harus dilakukan lebih dahulu.".into(),
+        Refusal::AlreadyCheckedIn { .. } => {
+            "Pemohon sudah melapor kedatangan; tempatnya tidak dapat dilepas lagi.".into()
+        }
         Refusal::SameSlot => "Pendaftaran ini sudah berada pada hari, kantor, dan jalur tersebut.".into(),
         Refusal::TermsDiffer { term } => match term {
             Term::Fee => "Biaya jalur tersebut berbeda; batalkan, lalu daftar di sana.".into(),

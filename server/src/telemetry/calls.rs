@@ -23,13 +23,15 @@ const AVAILABILITY: &str = "kuota.v1.AvailabilityService";
 const ADMIN: &str = "kuota.v1.AdminService";
 const HEALTH: &str = "grpc.health.v1.Health";
 /// Calls that are counted. Others have names from outside.
-const METHODS: [(&str, &str, CallKind); 22] = [
+const METHODS: [(&str, &str, CallKind); 25] = [
     (REGISTRATION, "Register", CallKind::Unary),
     (REGISTRATION, "RegisterBatch", CallKind::Unary),
     (REGISTRATION, "GetRegistration", CallKind::Unary),
     (REGISTRATION, "Cancel", CallKind::Unary),
     (REGISTRATION, "ConfirmPayment", CallKind::Unary),
     (REGISTRATION, "Reschedule", CallKind::Unary),
+    (REGISTRATION, "CheckIn", CallKind::Unary),
+    (REGISTRATION, "Complete", CallKind::Unary),
     (OFFICE, "ListOffices", CallKind::Unary),
     (AVAILABILITY, "ListAvailability", CallKind::Unary),
     (AVAILABILITY, "WatchAvailability", CallKind::ServerStream),
@@ -45,6 +47,7 @@ const METHODS: [(&str, &str, CallKind); 22] = [
     (ADMIN, "ListPaymentCases", CallKind::Unary),
     (ADMIN, "ResolvePaymentCase", CallKind::Unary),
     (ADMIN, "RescheduleSpecially", CallKind::Unary),
+    (ADMIN, "ListDays", CallKind::Unary),
     (HEALTH, "Check", CallKind::Unary),
 ];
 

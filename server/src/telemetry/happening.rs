@@ -21,6 +21,12 @@ pub enum Happening {
     Placed,
     /// It gave its place up for another, at this one's wish.
     Rescheduled(Wisher),
+    /// Its people came.
+    CheckedIn,
+    /// Its people were served.
+    Served,
+    /// Its people did not come.
+    NoShow,
 }
 
 /// What a payment came to.
@@ -56,6 +62,9 @@ impl Happening {
                 Resolution::Place { .. } => Some(Self::Placed),
                 Resolution::Refund => None,
             },
+            Change::CheckedIn { .. } => Some(Self::CheckedIn),
+            Change::Served { .. } => Some(Self::Served),
+            Change::NoShows { .. } => Some(Self::NoShow),
             Change::Rescheduled(step) => Some(Self::Rescheduled(match step.request {
                 Some(_) => Wisher::Caller,
                 None => Wisher::Operator,

@@ -21,6 +21,9 @@ use crate::limits::CALL_SHEETS;
 const GRANTS: &str = "kuota_grants_total";
 const CANCELLATIONS: &str = "kuota_cancellations_total";
 const RESCHEDULES: &str = "kuota_reschedules_total";
+const CHECK_INS: &str = "kuota_check_ins_total";
+const SERVED: &str = "kuota_served_total";
+const NO_SHOWS: &str = "kuota_no_shows_total";
 const HOLDS_EXPIRED: &str = "kuota_holds_expired_total";
 const PAYMENTS: &str = "kuota_payments_total";
 const HELD: &str = "kuota_held_registrations";
@@ -49,7 +52,10 @@ const CLOCK_DRIFT: &str = "kuota_clock_drift_seconds";
 const NEXT_OPENING: &str = "kuota_next_opening_seconds";
 const BUILD: &str = "kuota_build_info";
 
-const DESCRIPTIONS: [(&str, Unit, &str); 30] = [
+const DESCRIPTIONS: [(&str, Unit, &str); 33] = [
+    (CHECK_INS, Unit::Count, "Registrations whose people came, by lane"),
+    (SERVED, Unit::Count, "Registrations whose people were served, by lane"),
+    (NO_SHOWS, Unit::Count, "Registrations whose people did not come, by lane"),
     (RESCHEDULES, Unit::Count, "Registrations that went to another place, by whose wish it was"),
     (HOLDS_EXPIRED, Unit::Count, "Holds that expired unpaid, by lane"),
     (PAYMENTS, Unit::Count, "Payments accepted, by what they came to"),
@@ -106,6 +112,9 @@ struct Stored {
     cancellations: [Counter; Lane::ALL.len()],
     holds_expired: [Counter; Lane::ALL.len()],
     reschedules: [Counter; Wisher::ALL.len()],
+    check_ins: [Counter; Lane::ALL.len()],
+    served: [Counter; Lane::ALL.len()],
+    no_shows: [Counter; Lane::ALL.len()],
     payments: [Counter; Paid::NAMES.len()],
     refusals: [Counter; Refusal::REASONS.len()],
     shed: [Counter; Shed::ALL.len()],
@@ -209,6 +218,9 @@ impl Metrics {
             grants: Lane::ALL.map(|lane| counter!(GRANTS, "lane" => lane.name())),
             cancellations: Lane::ALL.map(|lane| counter!(CANCELLATIONS, "lane" => lane.name())),
             holds_expired: Lane::ALL.map(|lane| counter!(HOLDS_EXPIRED, "lane" => lane.name())),
+            check_ins: Lane::ALL.map(|lane| counter!(CHECK_INS, "lane" => lane.name())),
+            served: Lane::ALL.map(|lane| counter!(SERVED, "lane" => lane.name())),
+            no_shows: Lane::ALL.map(|lane| counter!(NO_SHOWS, "lane" => lane.name())),
             reschedules: Wisher::ALL.map(|by| counter!(RESCHEDULES, "by" => by.name())),
             payments: Paid::NAMES.map(|outcome| counter!(PAYMENTS, "outcome" => outcome)),
             refusals: Refusal::REASONS.map(|reason| counter!(REFUSALS, "reason" => reason)),
@@ -238,6 +250,9 @@ impl Metrics {
             Happening::Granted => self.stored.grants[lane.index()].increment(1),
             Happening::Cancelled => self.stored.cancellations[lane.index()].increment(1),
             Happening::Expired => self.stored.holds_expired[lane.index()].increment(1),
+            Happening::CheckedIn => self.stored.check_ins[lane.index()].increment(1),
+            Happening::Served => self.stored.served[lane.index()].increment(1),
+            Happening::NoShow => self.stored.no_shows[lane.index()].increment(1),
             Happening::Rescheduled(by) => self.stored.reschedules[by as usize].increment(1),
             Happening::Paid(paid) => self.stored.payments[paid as usize].increment(1),
             // The operator's write tells.

@@ -2,7 +2,7 @@
 
 use kuota_api::log::v1 as stored;
 
-use super::{DayKey, Oracle};
+use super::{DayKey, Oracle, Standing};
 
 impl Oracle {
     pub(super) fn day_closed(&mut self, at_ms: i64, closed: stored::DayClosed) -> Option<&'static str> {
@@ -13,7 +13,11 @@ impl Oracle {
         if self.closed.insert(day, closed.forget_at_ms).is_some() {
             return Some("a service day ends twice");
         }
+        let (mut is_attended, mut is_left_over) = (false, false);
         for id in self.days.get(&day).into_iter().flatten() {
+            let standing = self.grants.get(id).map(|grant| grant.standing);
+            is_attended |= matches!(standing, Some(Standing::CheckedIn | Standing::Served));
+            is_left_over |= standing == Some(Standing::Confirmed);
             let applicants = self.grants.get(id).map(|grant| &grant.applicants);
             for applicant in applicants.into_iter().flatten() {
                 if self.live.get(applicant) == Some(id) {
@@ -21,7 +25,8 @@ impl Oracle {
                 }
             }
         }
-        None
+        (is_attended && is_left_over)
+            .then_some("a service day ends with somebody who was expected, and neither came nor is absent")
     }
 
     pub(super) fn day_forgotten(

@@ -9,6 +9,9 @@ pub(super) fn needs_format_2(body: &Body) -> bool {
         | Body::FeesDefined(_)
         | Body::HoldExpired(_)
         | Body::Rescheduled(_)
+        | Body::CheckedIn(_)
+        | Body::Served(_)
+        | Body::NoShows(_)
         | Body::PaymentReceived(_)
         | Body::PaymentCaseResolved(_) => true,
         Body::Cancelled(cancelled) => cancelled.payment_case > 0,

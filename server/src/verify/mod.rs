@@ -1,6 +1,7 @@
 //! The oracle: reads a log and checks every invariant a log can show, with rules of its own. It shares the bytes'
 //! format with the server and nothing of how the server decides: an oracle that copies the bug is none.
 
+mod attendance;
 mod days;
 mod format;
 mod payments;
@@ -121,6 +122,9 @@ struct Grant {
 enum Standing {
     Held,
     Confirmed,
+    CheckedIn,
+    Served,
+    NoShow,
     Expired,
     Cancelled,
 }
@@ -274,6 +278,9 @@ impl Oracle {
             Body::Granted(granted) => return self.granted(seq, at_ms, event.caller, granted),
             Body::Cancelled(cancelled) => return self.cancelled(at_ms, &cancelled),
             Body::HoldExpired(expired) => return self.hold_expired(at_ms, &expired),
+            Body::CheckedIn(came) => return self.checked_in(at_ms, &came),
+            Body::Served(served) => return self.served(at_ms, &served),
+            Body::NoShows(absent) => return self.no_shows(at_ms, &absent),
             Body::Rescheduled(step) => return self.rescheduled(at_ms, event.caller, step),
             Body::PaymentReceived(received) => return self.payment_received(at_ms, received),
             Body::PaymentCaseResolved(resolved) => return self.case_resolved(at_ms, &resolved),

@@ -89,11 +89,18 @@ impl Oracle {
                     return Some(fault);
                 }
             }
-            (3, Standing::Expired | Standing::Cancelled | Standing::Confirmed) => {
+            (3, Standing::Held) => {
+                return Some("a payment comes to what its registration's state does not allow");
+            }
+            (3, _) => {
                 let expected = match standing {
                     Standing::Expired => 1,
                     Standing::Cancelled => 2,
-                    Standing::Held | Standing::Confirmed => 3,
+                    Standing::Held
+                    | Standing::Confirmed
+                    | Standing::CheckedIn
+                    | Standing::Served
+                    | Standing::NoShow => 3,
                 };
                 if received.cause != expected {
                     return Some("a case names another cause than there is");
@@ -209,7 +216,7 @@ impl Oracle {
     pub(super) fn check_money(&mut self) {
         let Money { received, placed, case_of, cases, .. } = &self.money;
         let has_place = |reference: &String, id: &Vec<u8>| {
-            placed.get(id) == Some(reference) && self.grants.get(id).is_some_and(Grant::has_place)
+            placed.get(id) == Some(reference) && self.grants.get(id).is_some_and(Grant::had_place)
         };
         let lost: Vec<String> = received
             .iter()
@@ -226,7 +233,12 @@ impl Oracle {
 }
 
 impl Grant {
-    /// Whether it has a place.
+    /// Whether it has a place, or had it to the end of its day.
+    const fn had_place(&self) -> bool {
+        !matches!(self.standing, Standing::Expired | Standing::Cancelled)
+    }
+
+    /// Whether it has a place that can be given up.
     pub(super) const fn has_place(&self) -> bool {
         matches!(self.standing, Standing::Held | Standing::Confirmed)
     }

@@ -1,5 +1,6 @@
 //! `verify` on logs that were damaged on purpose: each broken invariant is counted, named, and ends with 1.
 
+mod attendance;
 mod payments;
 mod reschedule;
 mod sessions;
@@ -23,6 +24,8 @@ use support::process::SERVER;
 const OPEN_AT_MS: i64 = 1_000;
 const CLOSE_AT_MS: i64 = 5_000;
 const DAY_END_MS: i64 = 9_000;
+
+use payments::cancelled;
 
 const SLOT: Slot = Slot { office: 0, day: 20_000, lane: 1 };
 

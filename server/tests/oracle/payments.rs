@@ -21,7 +21,7 @@ fn expired(at_ms: i64, number: u8) -> (i64, Event) {
     at(at_ms, Body::HoldExpired(HoldExpired { registration_id: vec![number; 16], slot: Some(SLOT) }))
 }
 
-fn cancelled(at_ms: i64, number: u8, payment_case: u32) -> (i64, Event) {
+pub(crate) fn cancelled(at_ms: i64, number: u8, payment_case: u32) -> (i64, Event) {
     let registration_id = vec![number; 16];
     at(at_ms, Body::Cancelled(Cancelled { registration_id, slot: Some(SLOT), payment_case }))
 }

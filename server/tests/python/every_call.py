@@ -18,13 +18,13 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 OFFICE = "kanim-pontianak"
 SERVICES = {
     "RegistrationService": ["Register", "RegisterBatch", "GetRegistration", "Cancel", "ConfirmPayment",
-                            "Reschedule"],
+                            "Reschedule", "CheckIn", "Complete"],
     "OfficeService": ["ListOffices"],
     "AvailabilityService": ["ListAvailability", "WatchAvailability"],
     "AdminService": [
         "ApplyCatalog", "GetCatalog", "ScheduleOpening", "SetQuota", "ClearOverride",
         "Pause", "Resume", "ListEvents", "Export", "ListPaymentCases", "ResolvePaymentCase",
-        "RescheduleSpecially",
+        "RescheduleSpecially", "ListDays",
     ],
 }
 
@@ -187,6 +187,14 @@ def every_call(api, first_person):
     assert refusal["reason"] == "REFUSAL_REASON_ALREADY_RESCHEDULED" and refusal["metadata"]["rescheduled_at_ms"]
     back = api.call("AdminService", "RescheduleSpecially", command=command(), id=there["id"], service_date=day)
     assert back["registration"]["service_date"] == day and len(back["slots"]) == 2
+
+    early = api.call("RegistrationService", "CheckIn", code=there["code"], actor="python")["refusal"]
+    assert early["reason"] == "REFUSAL_REASON_TOO_EARLY_TO_CHECK_IN" and early["open_time"]
+    refusal = api.call("RegistrationService", "Complete", id=there["id"])["refusal"]
+    assert refusal["reason"] == "REFUSAL_REASON_NOT_CHECKED_IN"
+    days = api.call("AdminService", "ListDays", office_id=OFFICE, from_date=day, to_date=day)["days"]
+    counted = next(count for count in days if count["lane"] == "LANE_REGULAR")
+    assert counted["capacity"] == 120 and counted["confirmed"] >= 1 and counted["cancelled"] >= 1
 
     story = api.call("AdminService", "ListEvents", registration_id=found["id"])["events"]
     assert [event["kind"] for event in story] == ["EVENT_KIND_GRANTED", "EVENT_KIND_CANCELLED"]

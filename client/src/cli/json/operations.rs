@@ -1,7 +1,7 @@
 //! What operators see, as JSON.
 
 use kuota_client::{
-    ApplyCatalogResponse, CatalogChange, CatalogChangeKind, Event, EventKind, ExportedRegistration,
+    ApplyCatalogResponse, CatalogChange, CatalogChangeKind, DayCount, Event, EventKind, ExportedRegistration,
     GetCatalogResponse, Lane, Override, PauseState, Receipt, RegistrationState, RescheduleSpeciallyResponse,
     Scope, SlotChange,
 };
@@ -51,6 +51,25 @@ pub(in super::super) fn rescheduled(answer: &RescheduleSpeciallyResponse) -> Str
     }))
 }
 
+pub(in super::super) fn days(days: &[DayCount]) -> String {
+    let day = |day: &DayCount| {
+        json!({
+            "office_id": day.office_id,
+            "service_date": day.service_date,
+            "lane": lane_name(day.lane()),
+            "capacity": day.capacity,
+            "held": day.held,
+            "confirmed": day.confirmed,
+            "checked_in": day.checked_in,
+            "served": day.served,
+            "no_show": day.no_show,
+            "cancelled": day.cancelled,
+            "expired": day.expired,
+        })
+    };
+    pretty(&json!({ "days": days.iter().map(day).collect::<Vec<_>>() }))
+}
+
 pub(in super::super) fn pauses(receipt: Option<&Receipt>, pauses: &[PauseState]) -> String {
     pretty(&json!({
         "receipt": receipt.map(receipt_value),
@@ -90,6 +109,8 @@ pub(in super::super) fn exported(registration: &ExportedRegistration) -> String 
         "payment_case_numbers": registration.payment_case_numbers,
         "rescheduled_from": registration.rescheduled_from.as_ref().map(left_value),
         "reschedule_time": registration.reschedule_time.as_ref().map(time),
+        "check_in_time": registration.check_in_time.as_ref().map(time),
+        "serve_time": registration.serve_time.as_ref().map(time),
         "passport_kinds": registration.passport_kinds().map(passport_name).collect::<Vec<_>>(),
         "session": registration.session.as_ref().map(session_value),
     })

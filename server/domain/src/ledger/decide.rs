@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Ledger;
+use super::{Attendance, Ledger};
 use crate::{
     billing::BillingReference,
     code::BookingCode,
@@ -27,6 +27,10 @@ pub enum Command {
     Pay(PaymentNotice),
     /// Another place for a registration.
     Reschedule(Rescheduling),
+    /// Word that somebody came.
+    CheckIn(Attendance),
+    /// Word that somebody was served.
+    Complete(Attendance),
 }
 
 /// A wish to give places back.
@@ -86,6 +90,8 @@ impl Ledger {
             Command::Cancel(cancellation) => self.decide_cancel(cancellation, now),
             Command::Pay(notice) => self.decide_payment(notice, now),
             Command::Reschedule(wish) => self.decide_reschedule(wish, now),
+            Command::CheckIn(who) => self.decide_check_in(who, now),
+            Command::Complete(who) => self.decide_complete(who, now),
         }
     }
 
@@ -171,7 +177,10 @@ impl Ledger {
                 let at = registration.billing().map_or(registration.updated, |billing| billing.expires);
                 Err(Refusal::HoldExpired { at }.into())
             }
-            RegistrationState::Held | RegistrationState::Confirmed => {
+            state @ (RegistrationState::CheckedIn | RegistrationState::Served) => {
+                Err(Refusal::AlreadyCheckedIn { state }.into())
+            }
+            RegistrationState::Held | RegistrationState::Confirmed | RegistrationState::NoShow => {
                 let slot = registration.slot;
                 let day = self.day(slot.office, slot.day).ok_or(Rejection::NotFound)?;
                 if now >= day.end {

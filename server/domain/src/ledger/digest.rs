@@ -308,6 +308,9 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
         RegistrationState::Cancelled => 2,
         RegistrationState::Held => 3,
         RegistrationState::Expired => 4,
+        RegistrationState::CheckedIn => 5,
+        RegistrationState::Served => 6,
+        RegistrationState::NoShow => 7,
     });
     sink.number(registration.queue_number);
     sink.bytes(&registration.code.number().to_be_bytes());
@@ -352,6 +355,8 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
         slot_into(moved.to, sink);
         sink.number(moved.at.0);
     }
+    sink.rare("checked in", registration.checked_in().map(|at| at.0));
+    sink.rare("served", registration.served().map(|at| at.0));
     for case in registration.cases() {
         sink.rare("case", Some(case.0));
     }

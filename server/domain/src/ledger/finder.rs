@@ -97,9 +97,9 @@ impl Finder {
         index.find(self.0.indices.hash(key), |row| self.0.shown.get(row, &is_it))
     }
 
-    /// Shows a registration, new or changed, from now on.
-    pub fn show(&self, row: Row, registration: &Arc<Registration>) {
-        self.0.shown.set(row.0, Some(registration.clone()));
+    /// Shows a registration, new or changed, from now on; gives back what was shown of it before.
+    pub fn show(&self, row: Row, registration: &Arc<Registration>) -> Option<Arc<Registration>> {
+        self.0.shown.set(row.0, Some(registration.clone()))
     }
 
     /// Shows a registration no longer.
@@ -153,7 +153,7 @@ impl Shown {
         part.get(at)?.as_ref().filter(|found| is_it(found)).cloned()
     }
 
-    fn set(&self, row: RowNumber, registration: Option<Arc<Registration>>) {
+    fn set(&self, row: RowNumber, registration: Option<Arc<Registration>>) -> Option<Arc<Registration>> {
         let (part, at) = place(row);
         let (is_one, mut part) = (registration.is_some(), self.parts[part].write());
         if part.len() <= at {
@@ -166,6 +166,7 @@ impl Shown {
             (true, false) => self.length.fetch_sub(1, Ordering::Relaxed),
             (true, true) | (false, false) => 0,
         };
+        before
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod administer;
 mod apply;
+mod attendance;
 mod catalogue;
 mod decide;
 mod digest;
@@ -25,6 +26,7 @@ use hashbrown::HashMap;
 pub use self::{
     administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
     apply::Misfit,
+    attendance::Attendance,
     catalogue::CatalogConflict,
     decide::{Cancellation, Command, Decision, Rejection},
     finder::{Finder, Row},

@@ -90,7 +90,10 @@ impl Ledger {
                 .late_turn(registration, now)
                 .map_or_else(|_| case(CaseCause::PlaceGone), PaymentEffect::Reinstated),
             RegistrationState::Cancelled => case(CaseCause::PaidAfterCancellation),
-            RegistrationState::Confirmed => case(CaseCause::PaidTwice),
+            RegistrationState::Confirmed
+            | RegistrationState::CheckedIn
+            | RegistrationState::Served
+            | RegistrationState::NoShow => case(CaseCause::PaidTwice),
         }
     }
 
@@ -150,8 +153,12 @@ impl Ledger {
                 let registration = self.roll.get(id).ok_or(Objection::CaseNeedsRefund(number))?;
                 match registration.state {
                     RegistrationState::Expired | RegistrationState::Cancelled => {}
-                    // It has a place: this money is too much.
-                    RegistrationState::Held | RegistrationState::Confirmed => {
+                    // It has a place, or had it to the end: this money is too much.
+                    RegistrationState::Held
+                    | RegistrationState::Confirmed
+                    | RegistrationState::CheckedIn
+                    | RegistrationState::Served
+                    | RegistrationState::NoShow => {
                         return Err(Objection::CaseNeedsRefund(number));
                     }
                 }
@@ -345,7 +352,13 @@ fn suits(cause: CaseCause, state: RegistrationState) -> bool {
     match cause {
         CaseCause::PlaceGone => state == RegistrationState::Expired,
         CaseCause::PaidAfterCancellation => state == RegistrationState::Cancelled,
-        CaseCause::PaidTwice => state == RegistrationState::Confirmed,
+        CaseCause::PaidTwice => matches!(
+            state,
+            RegistrationState::Confirmed
+                | RegistrationState::CheckedIn
+                | RegistrationState::Served
+                | RegistrationState::NoShow
+        ),
         // Opened by the cancellation, not by a payment.
         CaseCause::CancelledAfterPayment => false,
     }

@@ -25,12 +25,13 @@ impl Ledger {
     /// Changes that are due, at most [`DUE_EVENTS_PER_BATCH_MAX`] (and one office's schedule); the rest are due at
     /// once again.
     pub fn due(&mut self, now: UnixMillis) -> Vec<Change> {
-        let mut changes: Vec<Change> = self
-            .timers
-            .range(..=(now, Timer::MAX))
-            .take(DUE_EVENTS_PER_BATCH_MAX)
-            .filter_map(|(at, timer)| self.timer_change(*at, *timer))
-            .collect();
+        let (mut changes, mut room) = (Vec::new(), DUE_EVENTS_PER_BATCH_MAX);
+        for (at, timer) in self.timers.range(..=(now, Timer::MAX)) {
+            if room == 0 {
+                break;
+            }
+            self.timer_changes((*at, *timer), (&mut changes, &mut room));
+        }
         if changes.is_empty() {
             changes = self.plan(now);
         }
@@ -166,17 +167,34 @@ impl Ledger {
         }
     }
 
-    fn timer_change(&self, at: UnixMillis, timer: Timer) -> Option<Change> {
-        Some(match timer {
+    /// What a timer makes due, with room for so many changes of registrations or days.
+    fn timer_changes(
+        &self,
+        (at, timer): (UnixMillis, Timer),
+        (changes, room): (&mut Vec<Change>, &mut usize),
+    ) {
+        let change = match timer {
             Timer::Hold(row) => {
-                let held = self.roll.at(row)?;
+                let Some(held) = self.roll.at(row) else { return };
                 Change::HoldExpired { id: held.id, slot: held.slot }
             }
             Timer::DayEnd(office, day) => {
+                // Who did not come is marked first; the day closes when nobody is left to mark.
+                let absent = self.day(office, day).into_iter().flat_map(|found| self.absent(found));
+                let ids: Box<[_]> = absent.take(*room).collect();
+                *room -= ids.len();
+                if !ids.is_empty() {
+                    changes.push(Change::NoShows { office, day, ids });
+                }
+                if *room == 0 {
+                    return;
+                }
                 Change::DayClosed { office, day, forget_at: at.plus_ms(REPEATS_KEPT_DAYS * DAY_MS) }
             }
             Timer::Forget(office, day) => Change::DayForgotten { office, day },
-        })
+        };
+        changes.push(change);
+        *room -= 1;
     }
 
     /// Whether the day of a slot is scheduled, and not over.

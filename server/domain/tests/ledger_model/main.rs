@@ -2,6 +2,7 @@
 //! `PROPTEST_CASES=100000` makes the long run.
 #![cfg(not(loom))]
 
+mod attendance;
 mod operators;
 mod payments;
 mod rescheduling;
@@ -70,6 +71,10 @@ enum Step {
         lane: Lane,
         is_special: bool,
     },
+    Attend {
+        pick: u8,
+        is_complete: bool,
+    },
     Operate {
         request: u8,
         office: u32,
@@ -116,6 +121,7 @@ fn step() -> impl Strategy<Value = Step> {
                 Step::Reschedule { request, pick, office, ahead, lane, is_special }
             }
         ),
+        6 => (any::<u8>(), proptest::bool::weighted(0.4)).prop_map(|(pick, is_complete)| Step::Attend { pick, is_complete }),
         3 => prop_oneof![0_i64..6, 20_i64..60, Just(24 * 40)].prop_map(|hours| Step::Wait { hours }),
         3 => Just(Step::Seal),
         3 => proptest::bool::weighted(0.7).prop_map(|committed| Step::Finish { committed }),
@@ -160,8 +166,9 @@ impl Entry {
         self.request == request || self.moved.is_some_and(|(moved, _)| moved == request)
     }
 
+    /// It has a place, or had it to the end.
     fn has_place(&self) -> bool {
-        matches!(self.state, RegistrationState::Held | RegistrationState::Confirmed)
+        !matches!(self.state, RegistrationState::Expired | RegistrationState::Cancelled)
     }
 }
 
@@ -175,9 +182,16 @@ impl Clerk {
     }
 
     fn forget(&mut self, now: UnixMillis) {
+        let came = |e: &&Entry| matches!(e.state, RegistrationState::CheckedIn | RegistrationState::Served);
+        let attended: Vec<_> =
+            self.entries.iter().filter(came).map(|e| (e.slot.office, e.slot.day)).collect();
         for entry in &mut self.entries {
             if entry.state == RegistrationState::Held && entry.expires.is_some_and(|at| at <= now) {
                 entry.state = RegistrationState::Expired;
+            }
+            let is_attended = attended.contains(&(entry.slot.office, entry.slot.day));
+            if entry.state == RegistrationState::Confirmed && entry.day_end <= now && is_attended {
+                entry.state = RegistrationState::NoShow;
             }
         }
         self.entries.retain(|e| now < e.day_end.plus_ms(30 * 24 * HOUR_MS));
@@ -213,6 +227,7 @@ impl Run {
                 self.operate(u128::from(request) + 1, slot, wish)
             }
             Step::Cancel { pick } => self.cancel(pick),
+            Step::Attend { pick, is_complete } => self.attend(pick, is_complete),
             Step::Reschedule { request, pick, office, ahead, lane, is_special } => {
                 let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
                 self.reschedule(pick, (!is_special).then_some(u128::from(request) + 1), slot)
@@ -356,6 +371,11 @@ impl Run {
                     | Refusal::NotReschedulable { .. }
                     | Refusal::SameSlot
                     | Refusal::TermsDiffer { .. }
+                    | Refusal::TooEarlyToCheckIn { .. }
+                    | Refusal::NotConfirmed { .. }
+                    | Refusal::NotCheckedIn { .. }
+                    | Refusal::AlreadyCheckedIn { .. }
+                    | Refusal::ServiceDayOver { .. }
                     | Refusal::Busy => false,
                 };
                 prop_assert!(reason, "{refusal:?} with {free} free");
@@ -387,6 +407,9 @@ impl Run {
                 prop_assert_eq!(entry.state, RegistrationState::Expired);
             }
             Err(Rejection::Refused(Refusal::Closed { .. })) => prop_assert!(now >= entry.day_end),
+            Err(Rejection::Refused(Refusal::AlreadyCheckedIn { state })) => {
+                prop_assert_eq!(state, entry.state);
+            }
             Err(other) => prop_assert!(false, "{other:?}"),
         }
         Ok(())

@@ -60,7 +60,11 @@ impl Run {
         let is_placed = match entry.state {
             RegistrationState::Held => true,
             RegistrationState::Expired => why_not.is_none(),
-            RegistrationState::Confirmed | RegistrationState::Cancelled => false,
+            RegistrationState::Confirmed
+            | RegistrationState::CheckedIn
+            | RegistrationState::Served
+            | RegistrationState::NoShow
+            | RegistrationState::Cancelled => false,
         };
         if is_placed {
             prop_assert_eq!(paid.state, RegistrationState::Confirmed);
@@ -152,7 +156,9 @@ impl Run {
             let registration = ledger.registration(*id);
             let payment = registration.and_then(|found| found.payment());
             let has_place = payment.is_some_and(|payment| payment.reference.as_str() == reference)
-                && registration.is_some_and(|found| found.state == RegistrationState::Confirmed);
+                && registration.is_some_and(|found| {
+                    !matches!(found.state, RegistrationState::Expired | RegistrationState::Cancelled)
+                });
             let has_case = ledger.cases().any(|case| case.payment.reference.as_str() == reference);
             prop_assert!(has_place || has_case, "{reference} is lost");
         }

@@ -92,7 +92,10 @@ impl Run {
         let is_elsewhere = (slot.office, slot.lane) != (entry.slot.office, entry.slot.lane);
         let holds = (slot.office, slot.lane) == (OfficeNumber(0), Lane::Regular);
         [
-            (!entry.has_place(), "without a place"),
+            (
+                !matches!(entry.state, RegistrationState::Held | RegistrationState::Confirmed),
+                "without a place",
+            ),
             (now >= until, "too late"),
             (entry.slot == slot, "there already"),
             (is_callers && entry.moved.is_some(), "again"),
@@ -131,6 +134,11 @@ fn named(refusal: &Refusal) -> &'static str {
         | Refusal::PastCutOff { .. }
         | Refusal::WrongAmount { .. }
         | Refusal::NoPaymentDue { .. }
+        | Refusal::TooEarlyToCheckIn { .. }
+        | Refusal::NotConfirmed { .. }
+        | Refusal::NotCheckedIn { .. }
+        | Refusal::AlreadyCheckedIn { .. }
+        | Refusal::ServiceDayOver { .. }
         | Refusal::HoldExpired { .. } => "never",
     }
 }

@@ -119,6 +119,22 @@ fn change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Change, Co
             id: RegistrationId(uuid(&expired.registration_id, "registration id")?),
             slot: slot(expired.slot)?,
         },
+        Body::CheckedIn(came) => Change::CheckedIn {
+            id: RegistrationId(uuid(&came.registration_id, "registration id")?),
+            slot: slot(came.slot)?,
+        },
+        Body::Served(served) => Change::Served {
+            id: RegistrationId(uuid(&served.registration_id, "registration id")?),
+            slot: slot(served.slot)?,
+        },
+        Body::NoShows(absent) => {
+            let id = |id: &Vec<u8>| uuid(id, "registration id").map(RegistrationId);
+            Change::NoShows {
+                office: OfficeNumber(absent.office),
+                day: ServiceDay::from_number(absent.day),
+                ids: absent.registration_ids.iter().map(id).collect::<Result<_, CodecError>>()?,
+            }
+        }
         Body::Rescheduled(step) => Change::Rescheduled(Box::new(rescheduled(&step, caller)?)),
         Body::PaymentReceived(received) => Change::PaymentReceived(Box::new(payment(&received)?)),
         Body::PaymentCaseResolved(resolved) => Change::CaseResolved(resolution(&resolved)?),

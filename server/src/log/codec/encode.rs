@@ -111,6 +111,19 @@ fn change(change: &Change, out: &mut Vec<u8>) {
             slot: Some(slot_of(*slot)),
         }),
         Change::Rescheduled(step) => Body::Rescheduled(rescheduled(step)),
+        Change::CheckedIn { id, slot } => Body::CheckedIn(stored::CheckedIn {
+            registration_id: id.0.to_be_bytes().into(),
+            slot: Some(slot_of(*slot)),
+        }),
+        Change::Served { id, slot } => Body::Served(stored::Served {
+            registration_id: id.0.to_be_bytes().into(),
+            slot: Some(slot_of(*slot)),
+        }),
+        Change::NoShows { office, day, ids } => Body::NoShows(stored::NoShows {
+            office: office.0,
+            day: day.number(),
+            registration_ids: ids.iter().map(|id| id.0.to_be_bytes().into()).collect(),
+        }),
         Change::PaymentReceived(receipt) => Body::PaymentReceived(payment(receipt)),
         Change::CaseResolved(resolved) => Body::PaymentCaseResolved(resolution(*resolved)),
         Change::DayClosed { office, day, forget_at } => Body::DayClosed(stored::DayClosed {

@@ -1,0 +1,60 @@
+//! How many people are where, by slot and state, as committed: for the clerk of an office, and for whoever watches a day.
+
+use hashbrown::HashMap;
+use kuota_domain::{
+    calendar::ServiceDay,
+    ids::OfficeNumber,
+    registration::{Registration, RegistrationState},
+    slot::{Lane, SlotKey},
+};
+use parking_lot::RwLock;
+
+use super::Engine;
+
+/// People of one slot by the state of their registration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally([u32; RegistrationState::ALL.len()]);
+
+/// Every slot that somebody was ever granted. Written by the ledger's thread alone.
+#[derive(Debug, Default)]
+pub(super) struct Tallies(RwLock<HashMap<SlotKey, Tally>>);
+
+impl Tally {
+    /// People in a state.
+    #[must_use]
+    pub const fn of(&self, state: RegistrationState) -> u32 {
+        self.0[state as usize]
+    }
+}
+
+impl Tallies {
+    /// A registration stands otherwise than it was shown before, if it was.
+    pub(super) fn count(&self, before: Option<&Registration>, after: &Registration) {
+        let mut tallies = self.0.write();
+        if let Some(before) = before {
+            let tally = tallies.entry(before.slot).or_default();
+            tally.0[before.state as usize] -= before.places();
+        }
+        tallies.entry(after.slot).or_default().0[after.state as usize] += after.places();
+    }
+
+    /// A day left memory.
+    pub(super) fn drop_day(&self, office: OfficeNumber, day: ServiceDay) {
+        let mut tallies = self.0.write();
+        for lane in Lane::ALL {
+            tallies.remove(&SlotKey { office, day, lane });
+        }
+    }
+
+    fn get(&self, slot: SlotKey) -> Tally {
+        self.0.read().get(&slot).copied().unwrap_or_default()
+    }
+}
+
+impl Engine {
+    /// How many people of a slot are where.
+    #[must_use]
+    pub fn tally(&self, slot: SlotKey) -> Tally {
+        self.read.tallies.get(slot)
+    }
+}
