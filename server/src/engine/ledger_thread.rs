@@ -39,8 +39,9 @@ use crate::{
 
 /// How long to wait after the log was full before scheduled changes are tried again.
 const FULL_BACKOFF_MS: i64 = 1_000;
-/// How long the log may take before orders are looked for: what asks then wait in the queue instead of in a batch.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long the log may take before orders are looked for: what asks then wait in the queue instead of in a batch. From then
+/// on as long again as it has taken, up to the second.
+const GATHER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
 /// The longest the thread sleeps: a clock may be moved while it does.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(250);
 
@@ -152,7 +153,9 @@ impl LedgerThread {
     /// Waits for the log, but not for long. Whoever asks meanwhile waits for it too, and is looked for now and then, so that
     /// nobody need wake this thread.
     fn wait_for(&mut self, log: &LogThread) -> Result<(), Fatal> {
-        match log.results.recv_timeout(GATHER) {
+        let sealed_at = self.sealed.as_ref().and_then(|batch| batch.sealed_at);
+        let gather = sealed_at.map_or(GATHER.0, |at| at.elapsed().clamp(GATHER.0, GATHER.1));
+        match log.results.recv_timeout(gather) {
             Ok(Appended { result, emptied }) => {
                 self.spare.events = emptied;
                 self.finish(result)
