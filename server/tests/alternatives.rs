@@ -3,7 +3,7 @@
 mod support;
 
 use kuota_api::v1::{self, register_batch_item, registration_service_client::RegistrationServiceClient};
-use kuota_client::{Ask, Client, Lane, Refusal, RefusalReason};
+use kuota_client::{Ask, Client, Destination, Lane, Refusal, RefusalReason, Reschedule};
 use kuota_server::config::CatalogSource;
 use support::{
     Friday, MONDAY, Server, T0,
@@ -137,6 +137,51 @@ async fn each_reason_that_leaves_alternatives_has_them_and_no_other() {
     let early = Friday::at("2026-11-27T06:00:00Z").catalog(two_offices(9)).start().await;
     assert_eq!(told(&early.client, &three).await, (NotOpenYet, vec![]));
     early.stop().await;
+}
+
+/// One row for each answer: somebody of Tuesday would come on another day, or elsewhere. Neither the place they have nor a
+/// lane that costs something else is named: they could not go there.
+#[tokio::test]
+async fn a_refused_reschedule_says_where_else_the_registration_may_go() {
+    use RefusalReason::{Closed, NotEnoughPlaces, Paused, SameSlot, SoldOut, TermsDiffer};
+    let server = sold_out(9).await;
+    let client = &server.client;
+    let one = registered(client.register(&ask("here", TUESDAY, Lane::Regular, 1..2)).await.unwrap());
+    let two = registered(client.register(&ask("there", "2026-12-04", Lane::Regular, 2..4)).await.unwrap());
+    let mut admin = operator(&server).await;
+    let pause = v1::PauseRequest { command: command(1), scope: scope(Some("there"), Some(WEDNESDAY), None) };
+    admin.pause(pause).await.unwrap();
+    // There is a place at the price of a passport alone, and one for more.
+    let days = ["here 12-02 regular 1", "there 11-30 regular 9", "here 11-27 regular 1"];
+    let sold_out = [&days[..], &["here 12-03 regular 1", "here 12-04 regular 1"]].concat();
+    let near = ["there 12-01 regular 9", "there 12-03 regular 9", "there 11-30 regular 9"];
+    let paused = [&near[..1], &["here 12-02 regular 1"], &near[1..], &["there 12-04 regular 7"]].concat();
+    // On the fourth there is room, and there they are.
+    let closed = ["there 12-01 regular 9", "there 12-03 regular 9"];
+    type Row<'a> = (&'a str, &'a v1::Registration, Destination, RefusalReason, Vec<&'a str>);
+    let to = |date: &str, office: &str| Destination::day(date).office(office);
+    let rows: [Row<'_>; 7] = [
+        (T0, &one, to(MONDAY, "here"), SoldOut, sold_out),
+        (T0, &one, to(WEDNESDAY, "there"), Paused, paused),
+        (T0, &two, to(WEDNESDAY, "here"), NotEnoughPlaces, vec![]),
+        (T0, &two, to(TUESDAY, "here"), SoldOut, vec!["there 12-01 regular 9"]),
+        (T0, &one, to(TUESDAY, "here"), SameSlot, vec![]),
+        (T0, &one, to(MONDAY, "here").lane(Lane::OneDay), TermsDiffer, vec![]),
+        (CLOSING, &two, to(MONDAY, "there"), Closed, closed.to_vec()),
+    ];
+    for (at, of, to, reason, expected) in rows {
+        server.at(at).await;
+        let outcome = client.reschedule(&Reschedule::new(&of.id, to)).await.unwrap();
+        let refusal = refused(outcome);
+        assert_eq!(
+            (refusal.reason(), named(&refusal)),
+            (reason, expected.into_iter().map(Into::into).collect())
+        );
+    }
+    // What was named can be had.
+    let wish = Reschedule::new(&two.id, to("2026-12-03", "there"));
+    registered(client.reschedule(&wish).await.unwrap());
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! When a registration may give its place up for another one: what is said of it, its day and its terms, and nothing of
-//! what is free. The ledger decides by it, and calls are refused by it before they come there.
+//! what is free. The ledger decides by it, and who is refused is told by it where else the registration may go.
 
 use crate::{
     catalog::LaneOffer,

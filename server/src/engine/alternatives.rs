@@ -21,7 +21,7 @@ use kuota_domain::{
     distance::{Neighbour, Point, neighbours},
     fees::Rupiah,
     gate::SlotGate,
-    ids::{OfficeId, OfficeNumber},
+    ids::{OfficeId, OfficeNumber, RegistrationId},
     limits::ALTERNATIVES_MAX,
     slot::{Lane, SlotKey},
     time::UnixMillis,
@@ -61,6 +61,7 @@ pub(super) struct Menu {
 
 #[derive(Debug)]
 struct Choice {
+    slot: SlotKey,
     gate: Arc<SlotGate>,
     /// Where it stands in what is written.
     from: u32,
@@ -68,15 +69,20 @@ struct Choice {
 }
 
 impl Menu {
-    /// Names what has places for so many now; says how many were named.
-    fn name(&self, places: u32, now: UnixMillis, mut tell: impl FnMut(&[u8], u32)) -> usize {
+    /// Names what has places for so many now, among what may be named; says how many were named.
+    fn name(
+        &self,
+        (places, may_be): (u32, impl Fn(SlotKey) -> bool),
+        now: UnixMillis,
+        mut tell: impl FnMut(&[u8], u32),
+    ) -> usize {
         self.choices.in_turns(|choice| {
             let figures = choice.gate.figures();
-            let has_places = figures.refuse(places, now).is_none();
-            if has_places {
+            let is_named = figures.refuse(places, now).is_none() && may_be(choice.slot);
+            if is_named {
                 tell(&self.written[choice.from as usize..choice.to as usize], figures.free);
             }
-            has_places
+            is_named
         })
     }
 
@@ -216,7 +222,7 @@ impl Maker {
                 let (office, day, lane) = (&entry.office.id, slot.day, slot.lane);
                 write(&Offer { office, day, lane, surcharge, metres }, &mut written);
             }
-            Choice { gate: source.clone(), from, to: position(&written) }
+            Choice { slot, gate: source.clone(), from, to: position(&written) }
         });
         Some(Menu { choices, written: written.into(), made_at: now, edition: directory.edition() })
     }
@@ -227,21 +233,29 @@ fn position(written: &[u8]) -> u32 {
 }
 
 impl Engine {
-    /// Names what may be had instead, to somebody who is refused: each as it was written, and how many places it has.
-    pub fn alternatives(&self, wanted: Wanted, now: UnixMillis, mut tell: impl FnMut(&[u8], u32)) {
+    /// Names what may be had instead, to somebody who is refused: each as it was written, and how many places it has. To
+    /// somebody who would give a registration's place up for it, only where that may go.
+    pub fn alternatives(
+        &self,
+        (wanted, leaving): (Wanted, Option<RegistrationId>),
+        now: UnixMillis,
+        mut tell: impl FnMut(&[u8], u32),
+    ) {
         let Wanted { slot: key, places } = wanted;
         let directory = self.read.directory.load();
+        let leaving = leaving.and_then(|id| self.read.finder.by_id(id));
+        let may_be = |slot| leaving.as_ref().is_none_or(|found| directory.may_go(found, slot, now));
         let Some(slot) = directory.slot(key) else { return };
         let menu = slot.menu.load();
         let known = menu.as_ref().filter(|menu| menu.edition == directory.edition());
-        let named = known.map(|menu| (menu.name(places, now, &mut tell), menu));
+        let named = known.map(|menu| (menu.name((places, &may_be), now, &mut tell), menu));
         match named {
             Some((named, menu)) if !menu.is_old(now, named) => {}
             // This one was told; the next is told by what is made now.
             Some(_) => drop(self.menus.make(&directory, (key, slot), now)),
             None => {
                 if let Some(menu) = self.menus.make(&directory, (key, slot), now) {
-                    menu.name(places, now, tell);
+                    menu.name((places, may_be), now, tell);
                 }
             }
         }

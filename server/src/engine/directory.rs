@@ -14,6 +14,8 @@ use kuota_domain::{
     ids::{OfficeId, OfficeNumber},
     ledger::Ledger,
     refusal::Refusal,
+    registration::Registration,
+    rescheduling::{Circumstances, Wisher},
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
@@ -122,6 +124,14 @@ impl Directory {
     #[must_use]
     pub fn why_unscheduled(&self, entry: &OfficeEntry, slot: SlotKey, now: UnixMillis) -> Refusal {
         entry.office.why_unscheduled(entry.rule.as_ref(), &self.holidays, (slot.lane, slot.day), now)
+    }
+
+    /// Whether a registration may give its place up for one there, whatever is free. It was early enough for that when it
+    /// was refused another.
+    pub(super) fn may_go(&self, registration: &Registration, to: SlotKey, now: UnixMillis) -> bool {
+        let offer = self.office(to.office).and_then(|entry| entry.office.offer(to.lane));
+        let around = Circumstances { now, until: UnixMillis::MAX, fees: &self.fees, offer };
+        registration.why_it_stays(to, Wisher::Caller, around).is_none()
     }
 
     /// Grows when offices, holidays or fees change: what was made of them is then out of date.

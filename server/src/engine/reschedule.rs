@@ -36,7 +36,9 @@ impl Engine {
         // A repeat means what it meant then: what it left unsaid was that of the place it left.
         let left = found.moved().filter(|moved| moved.request == request).map(|moved| moved.from);
         let slot = self.destination(left.unwrap_or(found.slot), to)?;
-        self.command(Command::Reschedule(Rescheduling { registration: id, request, slot })).await
+        let answer =
+            self.command(Command::Reschedule(Rescheduling { registration: id, request, slot })).await;
+        answer.map_err(|failure| failure.of_ask(slot, found.places()))
     }
 
     /// Where a registration shall go, at an operator's wish.

@@ -150,7 +150,11 @@ impl Speaker<'_> {
             Ok(granted) => nested(2, out, |out| registration(&granted, &self.directory, out)),
             Err(Failure::Refused(why, wanted)) => {
                 let key = Some(RequestKey { caller: ANONYMOUS, id });
-                message::encode(3, &self.api.refusal((&why, wanted), self.now, key, self.language), out);
+                message::encode(
+                    3,
+                    &self.api.refusal((&why, wanted, None), self.now, key, self.language),
+                    out,
+                );
             }
             Err(Failure::Overloaded(_)) => message::encode(4, &self.shed, out),
             Err(failure) => error(&status(failure, self.language), out),

@@ -70,7 +70,7 @@ impl Api {
             Ok(Paid { case: Some(case), .. }) => Outcome::PaymentCase(self.payment_case(&case)),
             Ok(Paid { granted, case: None }) => Outcome::Registration(self.registration(&granted)),
             Err(Failure::Refused(why, wanted)) => {
-                Outcome::Refusal(self.refusal((&why, wanted), now, None, language))
+                Outcome::Refusal(self.refusal((&why, wanted, None), now, None, language))
             }
             Err(failure) => return Err(status(failure, language)),
         };

@@ -169,7 +169,7 @@ impl Quick {
         framed(prepared.len() + ALTERNATIVES_BYTES_USUAL + REST_BYTES_USUAL, |out| {
             nested(2, out, |out| {
                 out.extend_from_slice(prepared);
-                self.api.name_alternatives(wanted, now, out);
+                self.api.name_alternatives((wanted, None), now, out);
             });
             instant(3, now, out);
         })

@@ -5,7 +5,7 @@ use kuota_api::v1::{
     registration_service_server::RegistrationService, reschedule_response,
 };
 use kuota_domain::{
-    ids::{CallerNumber, RequestKey},
+    ids::{CallerNumber, RegistrationId, RequestKey},
     refusal::Refusal,
     time::UnixMillis,
 };
@@ -35,10 +35,10 @@ enum Outcome {
 }
 
 impl Api {
-    /// Refusals are answers; every other failure is an error.
+    /// Refusals are answers; every other failure is an error. `leaving` is whose place would have been given up.
     fn outcome(
         &self,
-        answer: Answer,
+        (answer, leaving): (Answer, Option<RegistrationId>),
         request: Option<RequestKey>,
         language: Language,
         now: UnixMillis,
@@ -46,7 +46,7 @@ impl Api {
         match answer {
             Ok(granted) => Ok(Outcome::Registration(self.registration(&granted))),
             Err(Failure::Refused(why, wanted)) => {
-                Ok(Outcome::Refusal(self.refusal((&why, wanted), now, request, language)))
+                Ok(Outcome::Refusal(self.refusal((&why, wanted, leaving), now, request, language)))
             }
             Err(failure) => Err(status(failure, language)),
         }
@@ -55,14 +55,14 @@ impl Api {
     /// A refusal, with what may be had instead.
     pub(super) fn refusal(
         &self,
-        (why, wanted): (&Refusal, Option<Wanted>),
+        (why, wanted, leaving): (&Refusal, Option<Wanted>, Option<RegistrationId>),
         now: UnixMillis,
         request: Option<RequestKey>,
         language: Language,
     ) -> v1::Refusal {
         let mut answer = refusal(why, now, request, language);
         let mut alternatives = Vec::new();
-        self.name_alternatives(wanted, now, &mut alternatives);
+        self.name_alternatives((wanted, leaving), now, &mut alternatives);
         // Ours, and just written.
         let merged = answer.merge(&*alternatives);
         debug_assert!(merged.is_ok(), "alternatives are no fields of a refusal: {merged:?}");
@@ -70,9 +70,15 @@ impl Api {
     }
 
     /// Writes what may be had instead, as `kuota.v1.Refusal` has it.
-    pub(super) fn name_alternatives(&self, wanted: Option<Wanted>, now: UnixMillis, out: &mut Vec<u8>) {
+    pub(super) fn name_alternatives(
+        &self,
+        (wanted, leaving): (Option<Wanted>, Option<RegistrationId>),
+        now: UnixMillis,
+        out: &mut Vec<u8>,
+    ) {
         if let Some(wanted) = wanted {
-            self.engine.alternatives(wanted, now, |offer, available| alternative(offer, available, out));
+            let tell = |offer: &[u8], available| alternative(offer, available, out);
+            self.engine.alternatives((wanted, leaving), now, tell);
         }
     }
 
@@ -83,7 +89,7 @@ impl Api {
         language: Language,
         now: UnixMillis,
     ) -> Result<v1::RegisterResponse, Status> {
-        let outcome = match self.outcome(answer, Some(key), language, now)? {
+        let outcome = match self.outcome((answer, None), Some(key), language, now)? {
             Outcome::Registration(registration) => register_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => register_response::Outcome::Refusal(refusal),
         };
@@ -151,7 +157,7 @@ impl RegistrationService for Api {
         let request = request.into_inner();
         let id = convert::cancellation(&request)?;
         let answer = self.engine.cancel(id, ANONYMOUS, &request.reason).await;
-        let outcome = match self.outcome(answer, None, language, self.engine.now())? {
+        let outcome = match self.outcome((answer, None), None, language, self.engine.now())? {
             Outcome::Registration(registration) => cancel_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => cancel_response::Outcome::Refusal(refusal),
         };
@@ -182,7 +188,7 @@ impl RegistrationService for Api {
         });
         let key = days::attendee(key, &actor, ANONYMOUS)?;
         let answer = self.engine.check_in(key, ANONYMOUS, &actor).await;
-        let outcome = match self.outcome(answer, None, language, self.engine.now())? {
+        let outcome = match self.outcome((answer, None), None, language, self.engine.now())? {
             Outcome::Registration(registration) => check_in_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => check_in_response::Outcome::Refusal(refusal),
         };
@@ -204,7 +210,7 @@ impl RegistrationService for Api {
         });
         let key = days::attendee(key, &actor, ANONYMOUS)?;
         let answer = self.engine.complete(key, ANONYMOUS, &actor).await;
-        let outcome = match self.outcome(answer, None, language, self.engine.now())? {
+        let outcome = match self.outcome((answer, None), None, language, self.engine.now())? {
             Outcome::Registration(registration) => complete_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => complete_response::Outcome::Refusal(refusal),
         };
@@ -219,7 +225,7 @@ impl RegistrationService for Api {
         let language = Language::of(request.metadata());
         let (id, key, to) = reschedule::wish(request.get_ref(), ANONYMOUS)?;
         let answer = self.engine.reschedule(id, key, &to).await;
-        let outcome = match self.outcome(answer, Some(key), language, self.engine.now())? {
+        let outcome = match self.outcome((answer, Some(id)), Some(key), language, self.engine.now())? {
             Outcome::Registration(registration) => reschedule_response::Outcome::Registration(registration),
             Outcome::Refusal(refusal) => reschedule_response::Outcome::Refusal(refusal),
         };
