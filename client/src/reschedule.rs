@@ -34,13 +34,15 @@ pub struct Destination {
     pub office_id: Option<String>,
     /// Another lane, of the same price.
     pub lane: Option<Lane>,
+    /// A session there, by its start: 08:00. Empty: the earliest with room for the party.
+    pub session: String,
 }
 
 impl Destination {
     /// Another day, at the same office and in the same lane.
     #[must_use]
     pub fn day(service_date: impl Into<String>) -> Self {
-        Self { service_date: service_date.into(), office_id: None, lane: None }
+        Self { service_date: service_date.into(), office_id: None, lane: None, session: String::new() }
     }
 
     /// At another office.
@@ -54,6 +56,13 @@ impl Destination {
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.lane = Some(lane);
+        self
+    }
+
+    /// In a session, by its start: 08:00.
+    #[must_use]
+    pub fn session(mut self, start: impl Into<String>) -> Self {
+        self.session = start.into();
         self
     }
 }
@@ -73,8 +82,9 @@ impl Reschedule {
     }
 
     fn request(&self) -> v1::RescheduleRequest {
-        let Self { request_id, id, to: Destination { service_date, office_id, lane } } = self.clone();
-        v1::RescheduleRequest { request_id, id, service_date, office_id, lane: lane.map(i32::from) }
+        let Self { request_id, id, to: Destination { service_date, office_id, lane, session } } =
+            self.clone();
+        v1::RescheduleRequest { request_id, id, service_date, office_id, lane: lane.map(i32::from), session }
     }
 }
 
@@ -144,13 +154,14 @@ impl Admin {
         (id, to): (&str, &Destination),
         effect: Effect,
     ) -> Result<RescheduleSpeciallyResponse, Error> {
-        let Destination { service_date, office_id, lane } = to.clone();
+        let Destination { service_date, office_id, lane, session } = to.clone();
         let request = v1::RescheduleSpeciallyRequest {
             command: by.command(),
             id: id.into(),
             service_date,
             office_id,
             lane: lane.map(i32::from),
+            session,
             validate_only: effect == Effect::Read,
         };
         let send = async |channel, request: Request<_>| service(channel).reschedule_specially(request).await;

@@ -86,27 +86,29 @@ async fn a_place_is_given_up_for_another() {
     let preview = v1::RescheduleSpeciallyResponse { receipt: None, ..done.clone() };
     script.specially.then(Ok(done.clone())).then(Ok(done)).then(Ok(preview));
     script.specially.then(Err(failed(Code::FailedPrecondition, "SAME_SLOT")));
-    let elsewhere = ["--office", "mpp-pontianak", "--lane", "REGULAR", "--request-id", ID];
+    let elsewhere =
+        ["--office", "mpp-pontianak", "--lane", "REGULAR", "--session", "09:00", "--request-id", ID];
     let to = ["--date", "2026-12-01"];
     let (own, specially) = (["reschedule", ID], ["admin", "reschedule", ID, "--reason", "power cut"]);
     let by_code = [&["reschedule", "K7P2-9QXW"], &to[..]].concat();
     let own = [&own[..], &to, &elsewhere].concat();
     let json = [&["--output", "json"], &own[..]].concat();
-    let asked = [&specially[..], &to].concat();
+    let asked = [&specially[..], &to, &["--session", "09:00"]].concat();
     let done = [&asked[..], &["--yes"]].concat();
     let done_json = [&["--output", "json"], &done[..]].concat();
     let commands: [&[&str]; 8] = [&by_code, &json, &own, &own, &done, &done_json, &asked, &done];
     expect_file![golden("reschedule.txt")].assert_eq(&page(&server, &commands).await);
     let wishes = script.reschedule.asked();
     assert_eq!(
-        (wishes[0].office_id.as_deref(), wishes[0].lane),
-        (None, None),
+        (wishes[0].office_id.as_deref(), wishes[0].lane, &*wishes[0].session),
+        (None, None, ""),
         "what is not said is not sent"
     );
     assert_eq!(wishes[2].office_id.as_deref(), Some("mpp-pontianak"));
-    assert_eq!(wishes[2].request_id, ID);
+    assert_eq!((&*wishes[2].session, &*wishes[2].request_id), ("09:00", ID));
     let previews: Vec<bool> = script.specially.asked().iter().map(|asked| asked.validate_only).collect();
     assert_eq!(previews, [false, false, true, false]);
+    assert!(script.specially.asked().iter().all(|asked| asked.session == "09:00"));
 }
 
 /// One id for all attempts: whatever became of the first, there is one step.

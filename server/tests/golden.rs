@@ -145,7 +145,7 @@ async fn write(data: &Arc<tempfile::TempDir>) {
     admin.resolve_payment_case(&by(102), 2, &Remedy::Refund).await.unwrap();
     server.client.cancel(&paid.id, "paid for, and given back").await.unwrap();
     // One moves of its own accord, and is moved on by an operator.
-    let wish = Reschedule::new(&hold(42).await.id, Destination::day("2027-01-13"));
+    let wish = Reschedule::new(&hold(42).await.id, Destination::day("2027-01-13").session("08:00"));
     let wish = wish.request_id(uuid::Uuid::from_u128(103).to_string());
     registered(server.client.reschedule(&wish).await.unwrap());
     admin.reschedule_specially(&by(104), &wish.id, &Destination::day("2027-01-14")).await.unwrap();

@@ -5,7 +5,10 @@ mod support;
 use std::sync::Arc;
 
 use kuota_api::v1::{self, register_batch_item, registration_service_client::RegistrationServiceClient};
-use kuota_client::{Admin, Ask, Client, ExportFilter, Key, OfficeSession, RefusalReason, Registration};
+use kuota_client::{
+    Admin, Ask, By, Client, Destination, ExportFilter, Key, OfficeSession, RefusalReason, Registration,
+    Reschedule,
+};
 use kuota_server::config::CatalogSource;
 use support::{
     Friday, MONDAY, OFFICE, catalog,
@@ -175,6 +178,44 @@ async fn a_batch_fills_sessions_in_its_order_and_each_is_told_in_their_language(
         .collect();
     let full = "Sesi ini tidak cukup untuk 1 orang; masih ada tempat pada 08:00.";
     assert_eq!(told, ["09:00 1", "08:00 1", "09:00 2", full, "08:00 2"]);
+    assert!(server.verify().ok);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_reschedule_names_a_session_too_also_an_operators() {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let server = in_sessions(4).data(&data).start().await;
+    let client = &server.client;
+    let granted = register(client, &in_session(1, "09:00")).await;
+    let tuesday = |start: &str| Destination::day("2026-12-01").session(start);
+    let why = async |start: &str| {
+        let refusal =
+            refused(client.reschedule(&Reschedule::new(&granted.id, tuesday(start))).await.unwrap());
+        (refusal.reason(), refusal.metadata["offered"].clone())
+    };
+    assert_eq!(why("10:00").await, (RefusalReason::NoSuchSession, "08:00, 09:00".into()));
+    let unreadable = Reschedule::new(&granted.id, tuesday("nine"));
+    assert_eq!(client.reschedule(&unreadable).await.unwrap_err().reason(), Some("INVALID_FIELD"));
+    let wish = Reschedule::new(&granted.id, tuesday("09:00"));
+    let moved = registered(client.reschedule(&wish).await.unwrap());
+    assert_eq!((moved.service_date.as_str(), turn(&moved)), ("2026-12-01", ("09:00", 1)));
+    server.stop().await;
+
+    let server = in_sessions(4).data(&data).start().await;
+    let client = &server.client;
+    assert_eq!(registered(client.reschedule(&wish).await.unwrap()), moved, "a repeat, after a restart");
+    let other = Reschedule { to: tuesday("08:00"), ..wish.clone() };
+    assert_eq!(client.reschedule(&other).await.unwrap_err().reason(), Some("REQUEST_ID_REUSED"));
+    let admin = Admin::connect(&format!("http://{}", server.addresses.admin)).await.unwrap();
+    let (by, wednesday) = (By::new("siti", "power cut"), Destination::day("2026-12-02").session("09:00"));
+    let preview = admin.preview_reschedule(&by, &granted.id, &wednesday).await.unwrap();
+    assert_eq!(preview.registration.unwrap(), moved, "nothing changed");
+    let answer = admin.reschedule_specially(&by, &granted.id, &wednesday).await.unwrap();
+    assert_eq!(turn(&answer.registration.unwrap()), ("09:00", 1));
+    let gone = Destination::day("2026-12-03").session("10:00");
+    let error = admin.reschedule_specially(&By::new("siti", "again"), &granted.id, &gone).await.unwrap_err();
+    assert_eq!(error.reason(), Some("NO_SUCH_SESSION"));
     assert!(server.verify().ok);
     server.stop().await;
 }

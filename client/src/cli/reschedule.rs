@@ -29,20 +29,26 @@ pub(super) struct MoveArgs {
     /// Lane it shall go to, which must cost the same [default: the same].
     #[arg(long, value_enum)]
     lane: Option<LaneName>,
+    /// Session to come in there, by its start: 08:00 [default: the earliest with room for the party].
+    #[arg(long, value_name = "TIME")]
+    session: Option<String>,
 }
 
 impl MoveArgs {
     fn destination(&self) -> Destination {
         let (service_date, office_id) = (self.date.clone(), self.office.clone());
-        Destination { service_date, office_id, lane: self.lane.map(Into::into) }
+        let session = self.session.clone().unwrap_or_default();
+        Destination { service_date, office_id, lane: self.lane.map(Into::into), session }
     }
 
     fn words(&self) -> String {
         let lane = self.lane.map(|lane| format!(", {}", table::lane_name(lane.into())));
         let office = self.office.as_ref().map(|office| format!(" at {office}"));
+        let session = self.session.as_ref().map(|start| format!(", session {start}"));
         let (office, lane) = (office.unwrap_or_default(), lane.unwrap_or_default());
+        let session = session.unwrap_or_default();
         format!(
-            "{} goes to {}{office}{lane}, and it does not count as its one reschedule.",
+            "{} goes to {}{office}{lane}{session}, and it does not count as its one reschedule.",
             self.key, self.date
         )
     }

@@ -9,7 +9,7 @@ use crate::{
     ids::{CallerNumber, ContentHash, OfficeNumber, OpeningId, RegistrationId, RequestKey, TrancheNumber},
     payment::{CaseNumber, Payment, PaymentEffect, Resolution},
     registration::Registration,
-    session::{SessionPlaces, Turn},
+    session::{SessionPlaces, SessionStart, Turn},
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -347,6 +347,8 @@ pub struct Rescheduled {
     pub tranche: TrancheNumber,
     /// Its session and its number in the queue there.
     pub turn: Turn,
+    /// That session, if it was wished for by name.
+    pub named: Option<SessionStart>,
     /// When its hold expires, if it is held.
     pub hold_expires: Option<UnixMillis>,
     /// The caller's wish, which counts; `None`: an operator's, which does not.

@@ -187,6 +187,8 @@ pub struct Move {
     pub from: SlotKey,
     /// Where it was asked to be.
     pub to: SlotKey,
+    /// The session that was asked for by name there.
+    pub named: Option<SessionStart>,
     /// When.
     pub at: UnixMillis,
 }

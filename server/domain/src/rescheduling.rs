@@ -7,6 +7,7 @@ use crate::{
     ids::{RegistrationId, RequestKey},
     refusal::{Refusal, Term},
     registration::{Registration, RegistrationState},
+    session::SessionStart,
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
@@ -20,6 +21,8 @@ pub struct Rescheduling {
     pub request: RequestKey,
     /// Where to.
     pub slot: SlotKey,
+    /// The session there; `None`: any.
+    pub session: Option<SessionStart>,
 }
 
 /// Who wishes for another place.

@@ -255,7 +255,7 @@ fn who_has_come_gives_nothing_back_and_goes_nowhere_else() {
     let state = RegistrationState::CheckedIn;
     assert_eq!(world.cancel(came.id), Err(Refusal::AlreadyCheckedIn { state }.into()));
     let slot = SlotKey { office: OfficeNumber(0), day: day("2026-12-01"), lane: Lane::Regular };
-    let moved = world.operate(1, Directive::Reschedule { registration: came.id, slot });
+    let moved = world.operate(1, Directive::Reschedule { registration: came.id, slot, session: None });
     assert_eq!(moved, Err(Objection::Refused(Refusal::NotReschedulable { state })));
     assert!(world.ledger.is_live(came.applicants[0].key), "live until the day is over");
     complete(&mut world, came.id).unwrap();

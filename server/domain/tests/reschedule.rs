@@ -73,11 +73,16 @@ fn reschedule(
     request: u128,
     slot: SlotKey,
 ) -> Result<Arc<Registration>, Rejection> {
-    world.command(&Command::Reschedule(Rescheduling { registration: id, request: key(request), slot }))
+    world.command(&Command::Reschedule(Rescheduling {
+        registration: id,
+        request: key(request),
+        slot,
+        session: None,
+    }))
 }
 
 fn specially(registration: RegistrationId, slot: SlotKey) -> Directive {
-    Directive::Reschedule { registration, slot }
+    Directive::Reschedule { registration, slot, session: None }
 }
 
 fn free(world: &World, slot: SlotKey) -> u32 {
@@ -427,6 +432,7 @@ fn an_event_that_gives_two_places_or_none_does_not_fit() {
         to: tuesday(),
         tranche: TrancheNumber(0),
         turn: first,
+        named: None,
         hold_expires: None,
         request: Some(key(100)),
     };

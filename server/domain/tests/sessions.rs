@@ -9,7 +9,7 @@ use kuota_domain::{
     catalog::{Catalog, LaneOffer},
     event::{Change, Event},
     ids::{CallerNumber, OfficeNumber, RequestKey},
-    ledger::{Command, Directive, Ledger, Misfit, Rejection, Remedy},
+    ledger::{Command, Directive, Ledger, Misfit, Objection, Rejection, Remedy},
     passport::PassportKind,
     payment::{CaseNumber, Payee},
     refusal::Refusal,
@@ -34,8 +34,12 @@ fn session(hour: u16) -> Session {
     Session::new(hour * 60, (hour + 1) * 60).unwrap()
 }
 
+fn start(hour: u16) -> SessionStart {
+    session(hour).start()
+}
+
 fn starts(hours: &[u16]) -> Vec<SessionStart> {
-    hours.iter().map(|hour| session(*hour).start()).collect()
+    hours.iter().copied().map(start).collect()
 }
 
 fn with_sessions(places: u32, shares: &[(u16, u32)]) -> LaneOffer {
@@ -294,29 +298,98 @@ fn a_case_is_resolved_with_the_earliest_session_that_has_room() {
 }
 
 #[test]
-fn a_reschedule_takes_the_earliest_session_with_room_and_frees_its_own() {
-    let mut world = open();
-    let granted = register(&mut world, Some(9), &[1, 2]).unwrap();
-    let step = |id, slot| {
-        let request = RequestKey { caller: CallerNumber(0), id };
-        Command::Reschedule(Rescheduling { registration: granted.id, request, slot })
+fn a_reschedule_takes_the_session_it_names_or_the_earliest_with_room_and_frees_its_own() {
+    let full = |available, with_room: &[u16]| {
+        Err(Refusal::SessionFull { available, asked: 2, with_room: starts(with_room) })
     };
-    world.operate(1, Directive::SetQuota { slot: slot("2026-12-01"), places: 3 }).unwrap();
-    let moved = world.command(&step(100, slot("2026-12-01"))).unwrap();
-    assert_eq!((moved.slot, turn(&moved)), (slot("2026-12-01"), (Some(8), 1)));
-    assert_eq!(dealt(&world, "2026-11-30"), [(8, 3, 0), (9, 2, 0)]);
-    assert_eq!(dealt(&world, "2026-12-01"), [(8, 2, 2), (9, 1, 0)]);
-    sound(&world);
+    let none = Err(Refusal::NoSuchSession { offered: starts(&[8, 9]) });
+    let begun = |with_room: &[u16]| {
+        Err(Refusal::SessionBegun { at: instant("2026-12-01T01:00:00Z"), with_room: starts(with_room) })
+    };
+    // Tuesday, half past eight.
+    let late = "2026-12-01T01:30:00Z";
+    // When two who have nine o'clock wish for Tuesday, how many places that has, which session they name, and what they get.
+    let rows: [(&str, (&str, u32, Option<u16>), Result<u16, Refusal>); 9] = [
+        ("any", (T0, 5, None), Ok(8)),
+        ("the earlier", (T0, 5, Some(8)), Ok(8)),
+        ("the later", (T0, 5, Some(9)), Ok(9)),
+        ("one that is full, and another has room", (T0, 3, Some(9)), full(1, &[8])),
+        ("no session has room for both", (T0, 2, None), full(1, &[])),
+        ("there is no such session", (T0, 5, Some(11)), none),
+        ("it has begun", (late, 3, Some(8)), begun(&[])),
+        ("it has begun, and another has room", (late, 5, Some(8)), begun(&[9])),
+        ("any, and the earlier has begun", (late, 5, None), Ok(9)),
+    ];
+    for (name, (at, places, named), expected) in rows {
+        for is_special in [false, true] {
+            let mut world = open();
+            // On the day after Tuesday, so that it may still be left on Tuesday.
+            let ask = world.ask("2026-12-02", Lane::Regular, &[1, 2]).in_session(Some(start(9)));
+            let granted = world.register(ask).unwrap();
+            world.operate(1, Directive::SetQuota { slot: slot("2026-12-01"), places }).unwrap();
+            world.at(at);
+            let (registration, slot, session) = (granted.id, slot("2026-12-01"), named.map(start));
+            let request = RequestKey { caller: CallerNumber(0), id: 100 };
+            let refused = if is_special {
+                match world.operate(2, Directive::Reschedule { registration, slot, session }) {
+                    Err(Objection::Refused(refusal)) => Some(refusal),
+                    answer => answer.map(|_| None).unwrap(),
+                }
+            } else {
+                let wish = Rescheduling { registration, request, slot, session };
+                match world.command(&Command::Reschedule(wish)) {
+                    Err(Rejection::Refused(refusal)) => Some(refusal),
+                    answer => answer.map(|_| None).unwrap(),
+                }
+            };
+            let stands = world.ledger.registration(registration).unwrap().clone();
+            match expected.clone() {
+                Ok(hour) => {
+                    assert_eq!(refused, None, "{name}");
+                    assert_eq!((stands.slot, turn(&stands)), (slot, (Some(hour), 1)), "{name}");
+                    let taken = dealt(&world, "2026-12-01").into_iter().filter(|(_, _, taken)| *taken > 0);
+                    assert_eq!(taken.map(|(of, _, taken)| (of, taken)).collect::<Vec<_>>(), [(hour, 2)]);
+                    assert!(dealt(&world, "2026-12-02").iter().all(|(.., taken)| *taken == 0), "{name}");
+                }
+                Err(refusal) => {
+                    assert_eq!(refused, Some(refusal), "{name}");
+                    assert_eq!(stands, granted, "{name}: and its place stays its own");
+                }
+            }
+            sound(&world);
+        }
+    }
+}
 
-    // A day with places, and no session with room for both of them.
+/// INV-3: the same id with another session is another wish, also when it is any.
+#[test]
+fn a_repeated_reschedule_names_the_same_session() {
     let mut world = open();
-    let granted = register(&mut world, Some(9), &[1, 2]).unwrap();
-    world.operate(1, Directive::SetQuota { slot: slot("2026-12-01"), places: 2 }).unwrap();
+    let granted = register(&mut world, Some(9), &[1]).unwrap();
     let request = RequestKey { caller: CallerNumber(0), id: 100 };
-    let wish = Rescheduling { registration: granted.id, request, slot: slot("2026-12-01") };
-    let full = Refusal::SessionFull { available: 1, asked: 2, with_room: Vec::new() };
-    assert_eq!(world.command(&Command::Reschedule(wish)), Err(full.into()), "and its place stays its own");
-    assert_eq!(dealt(&world, "2026-11-30"), [(8, 3, 0), (9, 2, 2)]);
+    let wish = |session: Option<u16>| {
+        let (registration, slot, session) = (granted.id, slot("2026-12-01"), session.map(start));
+        Command::Reschedule(Rescheduling { registration, request, slot, session })
+    };
+    let moved = world.command(&wish(Some(8))).unwrap();
+    assert_eq!(world.command(&wish(Some(8))), Ok(moved.clone()));
+    for other in [Some(9), None] {
+        assert_eq!(world.command(&wish(other)), Err(Rejection::RequestReused), "{other:?}");
+    }
+    // An operator sends it on, and the caller's wish is still what it was.
+    let (registration, slot) = (granted.id, slot("2026-12-02"));
+    world.operate(1, Directive::Reschedule { registration, slot, session: Some(start(9)) }).unwrap();
+    let now = world.ledger.registration(registration).unwrap().clone();
+    assert_eq!(turn(&now), (Some(9), 1));
+    assert_eq!(world.command(&wish(Some(8))), Ok(now));
+    sound(&world);
+    // An event that says another session was named than was given.
+    let position = world.log.iter().position(|event| matches!(event.change, Change::Rescheduled(_))).unwrap();
+    let mut log = world.log[..=position].to_vec();
+    let Change::Rescheduled(step) = &mut log[position].change else { panic!("not a reschedule") };
+    step.named = Some(start(9));
+    let mut ledger = Ledger::default();
+    assert_eq!(log.iter().find_map(|event| ledger.apply(event).err()), Some(Misfit::Session));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use kuota_domain::{
     ledger::Command,
     registration::Registration,
     rescheduling::Rescheduling,
+    session::SessionStart,
     slot::{Lane, SlotKey},
 };
 
@@ -24,6 +25,8 @@ pub struct Destination {
     pub day: ServiceDay,
     /// The lane.
     pub lane: Option<Lane>,
+    /// The session there; `None`: any.
+    pub session: Option<SessionStart>,
 }
 
 impl Engine {
@@ -36,8 +39,8 @@ impl Engine {
         // A repeat means what it meant then: what it left unsaid was that of the place it left.
         let left = found.moved().filter(|moved| moved.request == request).map(|moved| moved.from);
         let slot = self.destination(left.unwrap_or(found.slot), to)?;
-        let answer =
-            self.command(Command::Reschedule(Rescheduling { registration: id, request, slot })).await;
+        let wish = Rescheduling { registration: id, request, slot, session: to.session };
+        let answer = self.command(Command::Reschedule(wish)).await;
         answer.map_err(|failure| failure.of_ask(slot, found.places()))
     }
 

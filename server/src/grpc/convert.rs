@@ -64,8 +64,7 @@ pub(super) fn wish(ask: &Ask<'_>, caller: CallerNumber) -> Result<Wish, Status> 
     let lane = violations.take("lane", lane(ask.lane));
     let durability = violations.take("durability", durability(ask.durability));
     let ground = violations.take("ground", ground(ask.ground, lane)).flatten();
-    let named = Some(ask.session).filter(|text| !text.is_empty());
-    let session = violations.take("session", named.map(SessionStart::parse).transpose()).flatten();
+    let session = session(ask.session, &mut violations);
     let party = party(&ask.applicants, &mut violations);
     violations.check()?;
     match (request_id, day, lane, durability) {
@@ -240,6 +239,12 @@ pub(super) const fn lane_of(lane: Lane) -> v1::Lane {
         Lane::OneDay => v1::Lane::OneDay,
         Lane::Priority => v1::Lane::Priority,
     }
+}
+
+/// A session by its start; empty: any.
+pub(super) fn session(text: &str, violations: &mut Violations) -> Option<SessionStart> {
+    let named = Some(text).filter(|text| !text.is_empty());
+    violations.take("session", named.map(SessionStart::parse).transpose()).flatten()
 }
 
 /// The API's form of a session.

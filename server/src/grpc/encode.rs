@@ -197,6 +197,7 @@ mod tests {
                     day: ServiceDay::parse("2026-11-30").unwrap(),
                     lane: Lane::OneDay,
                 },
+                named: None,
                 at: UnixMillis(1_795_000_003_000),
             }),
             checked_in: is_priced.then_some(UnixMillis(1_795_000_004_000)),

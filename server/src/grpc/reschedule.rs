@@ -29,21 +29,22 @@ pub(super) fn wish(request: &v1::RescheduleRequest, caller: CallerNumber) -> Res
     let request_id = violations.take("request_id", convert::uuid(&request.request_id));
     let id = violations.take("id", convert::uuid(&request.id));
     let to = (request.service_date.as_str(), request.office_id.as_deref(), request.lane);
-    let to = destination(to, &mut violations);
+    let to = destination((to, &request.session), &mut violations);
     let (ids, to) = whole(violations, (request_id.zip(id), to))?;
     Ok((RegistrationId(ids.1), RequestKey { caller, id: ids.0 }, to))
 }
 
 fn destination(
-    (date, office, lane): (&str, Option<&str>, Option<i32>),
+    ((date, office, lane), session): ((&str, Option<&str>, Option<i32>), &str),
     violations: &mut Violations,
 ) -> Option<Destination> {
     if office.is_some_and(|office| office.is_empty() || office.len() > SLUG_CHARS_MAX) {
         violations.add("office_id", "the id of an office, as ListOffices names it, or none is allowed");
     }
     let lane = lane.map(|lane| violations.take("lane", convert::lane(lane)));
+    let session = convert::session(session, violations);
     let day = violations.take("service_date", ServiceDay::parse(date));
-    Some(Destination { office: office.map(Into::into), day: day?, lane: lane.flatten() })
+    Some(Destination { office: office.map(Into::into), day: day?, lane: lane.flatten(), session })
 }
 
 /// The place that a registration gave up, if it did.
@@ -69,10 +70,10 @@ impl Api {
         let wanted = command::take(&mut request, &mut violations);
         let id = violations.take("id", convert::uuid(&request.id)).map(RegistrationId);
         let to = (request.service_date.as_str(), request.office_id.as_deref(), request.lane);
-        let to = destination(to, &mut violations);
+        let to = destination((to, &request.session), &mut violations);
         let (wanted, (id, to)) = whole(violations, (wanted, id.zip(to)))?;
         let slot = self.engine.destination_of(id, &to).map_err(|failure| status(failure, language))?;
-        let directive = Directive::Reschedule { registration: id, slot };
+        let directive = Directive::Reschedule { registration: id, slot, session: to.session };
         let done = self.operate(wanted, directive, validate_only, language).await?;
         let registration = self.engine.find(Key::Id(id)).map(|found| self.registration(&found));
         let (receipt, slots, server_time) = (done.receipt(), done.slots(), self.server_time());

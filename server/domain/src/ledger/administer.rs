@@ -13,6 +13,7 @@ use crate::{
     limits::{COMMAND_EVENTS_MAX, COMMANDS_KEPT_DAYS, COMMANDS_KEPT_MAX, OVERRIDES_MAX, PAUSES_MAX},
     payment::CaseNumber,
     refusal::Refusal,
+    session::SessionStart,
     slot::{Scope, SlotKey},
     time::UnixMillis,
 };
@@ -79,6 +80,8 @@ pub enum Directive {
         registration: RegistrationId,
         /// Where to.
         slot: SlotKey,
+        /// The session there; `None`: any.
+        session: Option<SessionStart>,
     },
 }
 
@@ -275,8 +278,8 @@ impl Ledger {
                 has_room.then(|| vec![Change::Paused(*scope)]).ok_or(Objection::TooManyPauses)
             }
             Directive::ResolveCase { case, remedy } => Ok(vec![self.decide_remedy(*case, *remedy, now)?]),
-            Directive::Reschedule { registration, slot } => {
-                Ok(vec![self.decide_special_reschedule((*registration, *slot), now)?])
+            Directive::Reschedule { registration, slot, session } => {
+                Ok(vec![self.decide_special_reschedule(*registration, (*slot, *session), now)?])
             }
             Directive::Resume(scope) => {
                 let is_paused = self.pauses.contains_key(scope);

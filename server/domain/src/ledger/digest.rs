@@ -14,6 +14,7 @@ use crate::{
     ids::OfficeNumber,
     payment::Resolution,
     registration::{Registration, RegistrationState},
+    session::SessionStart,
     slot::{Lane, SlotKey},
 };
 
@@ -353,6 +354,7 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
         sink.bytes(&moved.request.id.to_be_bytes());
         slot_into(moved.from, sink);
         slot_into(moved.to, sink);
+        sink.rare("named session", moved.named.map(SessionStart::minute));
         sink.number(moved.at.0);
     }
     sink.rare("checked in", registration.checked_in().map(|at| at.0));

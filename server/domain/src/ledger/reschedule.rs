@@ -9,7 +9,7 @@ use crate::{
     refusal::Refusal,
     registration::{Move, Registration, RegistrationState},
     rescheduling::{Circumstances, Rescheduling, Wisher},
-    session::Turn,
+    session::{Session, SessionStart, Turn},
     slot::SlotKey,
     time::UnixMillis,
 };
@@ -24,13 +24,15 @@ impl Ledger {
         // INV-3: the id names this registration, and this step of it, or something else.
         if let Some(known) = self.roll.by_request(wish.request) {
             let moved = known.moved().filter(|moved| moved.request == wish.request);
-            let same = known.id == registration.id && moved.is_some_and(|moved| moved.to == wish.slot);
+            let is_same = |moved: Move| (moved.to, moved.named) == (wish.slot, wish.session);
+            let same = known.id == registration.id && moved.is_some_and(is_same);
             return if same { Ok(Decision::Repeat(known.clone())) } else { Err(Rejection::RequestReused) };
         }
         let from = registration.slot;
         let office = self.offices.get(from.office.index()).ok_or(Rejection::NotFound)?;
         let day_begins = from.day.minute(0, &office.office.zone);
-        let step = self.decide_step(registration, wish.slot, (Wisher::Caller, day_begins), now);
+        let to = (wish.slot, wish.session);
+        let step = self.decide_step(registration, to, (Wisher::Caller, day_begins), now);
         let step = step.map_err(Rejection::Refused)?;
         let change = Change::Rescheduled(Box::new(Rescheduled { request: Some(wish.request), ..step }));
         let actor = Actor { caller: wish.request.caller, subject: Box::default() };
@@ -40,7 +42,8 @@ impl Ledger {
     /// What an operator wishes goes as long as the day lasts, and counts for nothing.
     pub(super) fn decide_special_reschedule(
         &self,
-        (id, to): (RegistrationId, SlotKey),
+        id: RegistrationId,
+        to: (SlotKey, Option<SessionStart>),
         now: UnixMillis,
     ) -> Result<Change, Objection> {
         let registration = self.roll.get(id).ok_or(Objection::NoSuchRegistration)?;
@@ -54,7 +57,7 @@ impl Ledger {
     fn decide_step(
         &self,
         registration: &Arc<Registration>,
-        to: SlotKey,
+        (to, named): (SlotKey, Option<SessionStart>),
         (wisher, until): (Wisher, UnixMillis),
         now: UnixMillis,
     ) -> Result<Rescheduled, Refusal> {
@@ -70,14 +73,14 @@ impl Ledger {
         let day = self.day(to.office, to.day).ok_or(Refusal::Busy)?;
         let tranche = day.lanes[to.lane.index()].ok_or(Refusal::Busy)?.tranche;
         let (id, from) = (registration.id, registration.slot);
-        let turn = self.next_turn((to, day), (None, registration.places()), now)?;
+        let turn = self.next_turn((to, day), (named, registration.places()), now)?;
         // Not beyond the day it goes to, like every hold.
         let hold_expires = held_until(registration).map(|expires| expires.min(day.end));
-        Ok(Rescheduled { id, from, to, tranche, turn, hold_expires, request: None })
+        Ok(Rescheduled { id, from, to, tranche, turn, named, hold_expires, request: None })
     }
 
     pub(super) fn reschedule(&mut self, step: &Rescheduled, at: UnixMillis) -> Result<(), Misfit> {
-        let Rescheduled { id, from, to, tranche, turn, hold_expires, request } = *step;
+        let Rescheduled { id, from, to, tranche, turn, named, hold_expires, request } = *step;
         let (row, before) = self.row_in(id, &[RegistrationState::Held, RegistrationState::Confirmed])?;
         let counts_twice = request.is_some() && before.moved().is_some();
         let is_held = before.state == RegistrationState::Held;
@@ -86,6 +89,9 @@ impl Ledger {
         }
         if request.is_some_and(|request| self.roll.by_request(request).is_some()) {
             return Err(Misfit::Reused);
+        }
+        if named.is_some() && named != turn.session.map(Session::start) {
+            return Err(Misfit::Session);
         }
         let figures = self.figures(to).ok_or(Misfit::Day(to.day))?;
         // INV-1, INV-6.
@@ -116,7 +122,7 @@ impl Ledger {
             });
         }
         if let Some(request) = request {
-            after = after.with(|particulars| particulars.moved = Some(Move { request, from, to, at }));
+            after = after.with(|particulars| particulars.moved = Some(Move { request, from, to, named, at }));
         }
         self.replace(after, before);
         Ok(())

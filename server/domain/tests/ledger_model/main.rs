@@ -69,6 +69,7 @@ enum Step {
         office: u32,
         ahead: i32,
         lane: Lane,
+        session: Option<u16>,
         is_special: bool,
     },
     Attend {
@@ -116,11 +117,12 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         3 => (1_u32..6, proptest::option::weighted(0.8, (0_u32..2, 0_i32..8, lane2())))
             .prop_map(|(case, place)| Step::Resolve { case, place }),
-        6 => (20_u8..60, any::<u8>(), 0_u32..2, 0_i32..8, lane2(), proptest::bool::weighted(0.3)).prop_map(
-            |(request, pick, office, ahead, lane, is_special)| {
-                Step::Reschedule { request, pick, office, ahead, lane, is_special }
-            }
-        ),
+        6 => (
+            20_u8..60, any::<u8>(), 0_u32..2, 0_i32..8, lane2(),
+            proptest::option::weighted(0.3, 8_u16..15), proptest::bool::weighted(0.3),
+        ).prop_map(|(request, pick, office, ahead, lane, session, is_special)| {
+            Step::Reschedule { request, pick, office, ahead, lane, session, is_special }
+        }),
         6 => (any::<u8>(), proptest::bool::weighted(0.4)).prop_map(|(pick, is_complete)| Step::Attend { pick, is_complete }),
         3 => prop_oneof![0_i64..6, 20_i64..60, Just(24 * 40)].prop_map(|hours| Step::Wait { hours }),
         3 => Just(Step::Seal),
@@ -156,8 +158,8 @@ struct Entry {
     /// When its hold expires, if it was held.
     expires: Option<UnixMillis>,
     paid: Option<String>,
-    /// At its caller's wish: under which id, and where to.
-    moved: Option<(u128, SlotKey)>,
+    /// At its caller's wish: under which id, and what was wished.
+    moved: Option<(u128, (SlotKey, Option<SessionStart>))>,
     day_end: UnixMillis,
 }
 
@@ -228,9 +230,10 @@ impl Run {
             }
             Step::Cancel { pick } => self.cancel(pick),
             Step::Attend { pick, is_complete } => self.attend(pick, is_complete),
-            Step::Reschedule { request, pick, office, ahead, lane, is_special } => {
+            Step::Reschedule { request, pick, office, ahead, lane, session, is_special } => {
                 let slot = SlotKey { office: OfficeNumber(office), day: self.today().plus_days(ahead), lane };
-                self.reschedule(pick, (!is_special).then_some(u128::from(request) + 1), slot)
+                let to = (slot, session.map(start));
+                self.reschedule(pick, (!is_special).then_some(u128::from(request) + 1), to)
             }
             Step::Pay { pick, reference, is_wrong } => self.pay(pick, &format!("p{reference}"), is_wrong),
             Step::Resolve { case, place } => {

@@ -7,7 +7,7 @@ use kuota_domain::{
     refusal::{Refusal, Term},
     registration::RegistrationState,
     rescheduling::Rescheduling,
-    session::Session,
+    session::{Session, SessionStart},
     slot::{Lane, SlotKey},
 };
 use proptest::prelude::*;
@@ -20,24 +20,25 @@ impl Run {
         &mut self,
         pick: u8,
         request: Option<u128>,
-        slot: SlotKey,
+        (slot, session): (SlotKey, Option<SessionStart>),
     ) -> Result<(), TestCaseError> {
         if self.clerk.entries.is_empty() {
             return Ok(());
         }
         let index = usize::from(pick) % self.clerk.entries.len();
         let entry = self.clerk.entries[index].clone();
-        let why_not = self.why_it_stays(&entry, request.is_some(), slot);
-        let turn = self.turn(slot, None, entry.people.len());
+        let why_not = self.why_it_stays(&entry, request.is_some(), (slot, session));
+        let turn = self.turn(slot, session, entry.people.len());
         let answer = match request {
             Some(id) => {
                 let request = RequestKey { caller: CallerNumber(0), id };
-                let wish = Rescheduling { registration: entry.id, request, slot };
+                let wish = Rescheduling { registration: entry.id, request, slot, session };
                 self.world.command(&Command::Reschedule(wish)).map(drop)
             }
             None => {
                 let id = 2_000 + self.world.log.len() as u128;
-                let answer = self.world.operate(id, Directive::Reschedule { registration: entry.id, slot });
+                let directive = Directive::Reschedule { registration: entry.id, slot, session };
+                let answer = self.world.operate(id, directive);
                 if answer.is_ok() {
                     self.clerk.done.insert(id, (String::new(), self.world.now));
                 }
@@ -50,7 +51,7 @@ impl Run {
         let known = request.and_then(|id| self.clerk.entries.iter().find(|entry| entry.is_known_by(id)));
         if let Some(known) = known {
             // INV-3
-            let same = known.id == entry.id && known.moved == request.map(|id| (id, slot));
+            let same = known.id == entry.id && known.moved == request.map(|id| (id, (slot, session)));
             prop_assert!(same == answer.is_ok() && (same || answer == Err(Rejection::RequestReused)));
             return Ok(());
         }
@@ -65,7 +66,7 @@ impl Run {
                 (entry.slot, entry.day_end) = (slot, day_end(slot));
                 entry.session = moved.session.map(Session::start);
                 prop_assert_eq!(Some(entry.session), turn);
-                entry.moved = request.map(|id| (id, slot)).or(entry.moved);
+                entry.moved = request.map(|id| (id, (slot, session))).or(entry.moved);
                 if entry.state == RegistrationState::Held {
                     entry.expires = entry.expires.map(|expires| expires.min(day_end(slot)));
                 }
@@ -74,6 +75,8 @@ impl Run {
             }
             Err(Rejection::Refused(refusal)) => {
                 prop_assert!(why_not.contains(&named(&refusal)), "{refusal:?} of {why_not:?}");
+                let is_of_session = named(&refusal) == "no session";
+                prop_assert!(!is_of_session || self.is_true(&refusal, slot, (session, entry.people.len())));
             }
             Err(other) => prop_assert!(false, "{other:?}"),
         }
@@ -81,7 +84,12 @@ impl Run {
     }
 
     /// Every reason there is.
-    fn why_it_stays(&self, entry: &Entry, is_callers: bool, slot: SlotKey) -> Vec<&'static str> {
+    fn why_it_stays(
+        &self,
+        entry: &Entry,
+        is_callers: bool,
+        (slot, session): (SlotKey, Option<SessionStart>),
+    ) -> Vec<&'static str> {
         let now = self.world.now;
         let begins = entry.slot.day.minute(0, &Zone::parse("Asia/Pontianak").unwrap());
         let until = if is_callers { begins } else { entry.day_end };
@@ -103,7 +111,7 @@ impl Run {
             (is_elsewhere && holds && entry.expires.is_none(), "other terms"),
             (!is_open, "not open"),
             (is_full, "full"),
-            (self.turn(slot, None, entry.people.len()).is_none(), "no session"),
+            (self.turn(slot, session, entry.people.len()).is_none(), "no session"),
             (self.clerk.pauses.iter().any(|scope| scope.covers(slot)), "paused"),
         ]
         .into_iter()

@@ -264,12 +264,14 @@ fn resolution(resolved: &stored::PaymentCaseResolved) -> Result<CaseResolution, 
 
 fn rescheduled(step: &stored::Rescheduled, caller: CallerNumber) -> Result<Rescheduled, CodecError> {
     let request = Some(&step.request_id).filter(|id| !id.is_empty()).map(|id| uuid(id, "request id"));
+    let turn = turn(step.queue_number, step.session)?;
     Ok(Rescheduled {
         id: RegistrationId(uuid(&step.registration_id, "registration id")?),
         from: slot(step.from)?,
         to: slot(step.to)?,
         tranche: TrancheNumber(step.tranche),
-        turn: turn(step.queue_number, step.session)?,
+        turn,
+        named: turn.session.filter(|_| step.is_session_named).map(Session::start),
         hold_expires: step.hold_expires_ms.map(UnixMillis),
         request: request.transpose()?.map(|id| RequestKey { caller, id }),
     })

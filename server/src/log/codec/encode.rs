@@ -266,6 +266,7 @@ fn rescheduled(step: &Rescheduled) -> stored::Rescheduled {
         tranche: step.tranche.0,
         queue_number: step.turn.queue_number,
         session: step.turn.session.map(session),
+        is_session_named: step.named.is_some(),
         request_id: step.request.map(|request| request.id.to_be_bytes().into()).unwrap_or_default(),
         hold_expires_ms: step.hold_expires.map(|at| at.0),
     }
