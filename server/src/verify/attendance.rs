@@ -3,10 +3,7 @@
 
 use kuota_api::log::v1 as stored;
 
-use super::{Oracle, Standing, key};
-
-/// No day is longer, whatever becomes of the clocks on it. The log says when days end, not when they begin.
-const LONGEST_DAY_MS: i64 = 25 * 3_600_000;
+use super::{Oracle, Standing, days::LONGEST_DAY_MS, key};
 
 impl Oracle {
     pub(super) fn checked_in(&mut self, at_ms: i64, came: &stored::CheckedIn) -> Option<&'static str> {

@@ -4,6 +4,10 @@ use kuota_api::log::v1 as stored;
 
 use super::{DayKey, Oracle, Standing};
 
+/// No day is shorter, and none longer, whatever becomes of the clocks on it. The log says when days end, not when they begin.
+pub(super) const SHORTEST_DAY_MS: i64 = 23 * 3_600_000;
+pub(super) const LONGEST_DAY_MS: i64 = 25 * 3_600_000;
+
 impl Oracle {
     pub(super) fn day_closed(&mut self, at_ms: i64, closed: stored::DayClosed) -> Option<&'static str> {
         let day = (closed.office, closed.day);

@@ -334,7 +334,7 @@ impl Oracle {
         let (cited, billing) = (self.cited(granted.tranche), granted.hold);
         let is_held = self.is_held(slot);
         let (session, queue_number) = (granted.session, granted.queue_number);
-        let misplaced = self.take_session(slot, session, party);
+        let misplaced = self.take_session(at_ms, slot, session, party);
         let complaint = if granted.fee_rupiah.map(u64::from) != fee {
             Some("a fee is not what the catalogue in force comes to")
         } else if is_cut_off {

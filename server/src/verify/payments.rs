@@ -198,7 +198,7 @@ impl Oracle {
         if is_cut_off || is_closed || self.is_held(slot) {
             return Some("a place is taken where no grant may be");
         }
-        self.take_session(slot, session, party)
+        self.take_session(at_ms, slot, session, party)
     }
 
     /// A registration leaves memory: its payments do too, unless a case of theirs is open.

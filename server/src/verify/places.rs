@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kuota_api::log::v1 as stored;
 
-use super::{Kind, Oracle, Slot, SlotKey, key};
+use super::{Kind, Oracle, Slot, SlotKey, days::SHORTEST_DAY_MS, key};
 
 /// Shares of sessions by the catalogue, by office and lane.
 #[derive(Default)]
@@ -102,9 +102,10 @@ impl Oracle {
         (!dealt.is_empty() && sum != places).then_some("the sessions of a slot are not all of its places")
     }
 
-    /// A party takes places of a session; of none where the slot has none.
+    /// A party takes places of a session that is still to come; of none where the slot has none.
     pub(super) fn take_session(
         &mut self,
+        at_ms: i64,
         slot: SlotKey,
         session: Option<stored::Session>,
         party: u64,
@@ -126,7 +127,9 @@ impl Oracle {
             let what = format!("oversold: {taken} places taken of {places} of a session");
             self.fault(Kind::Oversold, what);
         }
-        None
+        let end_ms = self.ends.get(&(slot.0, slot.1)).map_or(i64::MIN, |(_, end_ms)| *end_ms);
+        let begins_ms = end_ms.saturating_sub(SHORTEST_DAY_MS) + i64::from(session.start_minute) * 60_000;
+        (at_ms >= begins_ms).then_some("a place has a session that had begun")
     }
 
     /// A party's places of a session are free again.

@@ -3,10 +3,7 @@
 
 use kuota_api::log::v1 as stored;
 
-use super::{Kind, Oracle, Standing, key};
-
-/// No day is shorter, whatever becomes of the clocks on it. The log says when days end, not when they begin.
-const SHORTEST_DAY_MS: i64 = 23 * 3_600_000;
+use super::{Kind, Oracle, Standing, days::SHORTEST_DAY_MS, key};
 
 impl Oracle {
     pub(super) fn rescheduled(

@@ -6,7 +6,11 @@ use kuota_api::log::v1::{
 };
 use kuota_server::verify::Verdict;
 
-use crate::{CLOSE_AT_MS, DAY_END_MS, OPEN_AT_MS, SLOT, at, grant_of, opened, verdict_of};
+use crate::{OPEN_AT_MS, SLOT, at, grant_of, opened, verdict_of};
+
+const HOUR_MS: i64 = 3_600_000;
+/// Eight o'clock on the service day, if that has 24 hours. It may have lost one since.
+const EIGHT_MS: i64 = 32 * HOUR_MS;
 
 fn session(hour: u32) -> Session {
     Session { start_minute: hour * 60, end_minute: hour * 60 + 60 }
@@ -28,8 +32,8 @@ fn dealt(places: u32, sessions: &[(u32, u32)]) -> Body {
         slot: Some(SLOT),
         places,
         open_at_ms: OPEN_AT_MS,
-        close_at_ms: CLOSE_AT_MS,
-        day_end_ms: DAY_END_MS,
+        close_at_ms: EIGHT_MS + 7 * HOUR_MS,
+        day_end_ms: EIGHT_MS + 16 * HOUR_MS,
         sessions: sessions.iter().map(one).collect(),
         ..TrancheChanged::default()
     })
@@ -127,6 +131,11 @@ fn each_session_has_its_share_and_a_queue_of_its_own() {
         at(2_900, office(&[])),
         at(2_900, dealt(5, &[])),
         grant_of(2_900, 6, |one| one.queue_number = 1),
+        // As late as can be.
+        at(EIGHT_MS - 1, office(&[(8, 1), (9, 1)])),
+        at(EIGHT_MS - 1, dealt(9, &[(8, 5), (9, 4)])),
+        granted(EIGHT_MS - 1, 7, 8, 3),
+        granted(EIGHT_MS + HOUR_MS - 1, 8, 9, 3),
     ];
     let (verdict, _data) = verdict_of(&with_sessions(more));
     assert!(verdict.ok, "{verdict:?}");
@@ -154,6 +163,7 @@ fn each_way_to_break_a_session_is_counted_and_named() {
                 paid_late(1, Some((9, 2))),
             ],
         ),
+        ("a place has a session that had begun", other, vec![granted(EIGHT_MS + HOUR_MS, 1, 8, 1)]),
         ("a place has no session where there are some", other, vec![grant_of(1_000, 1, |_| {})]),
         ("a place has a session that there is not", other, vec![granted(1_000, 1, 10, 1)]),
         (
