@@ -35,6 +35,8 @@ pub enum Key {
     Code(String),
     /// By the request it answered.
     RequestId(String),
+    /// By the billing reference under which its place is paid for.
+    Billing(String),
 }
 
 impl Ask {
@@ -120,6 +122,7 @@ impl From<Key> for get_registration_request::Key {
             Key::Id(id) => Self::Id(id),
             Key::Code(code) => Self::Code(code),
             Key::RequestId(id) => Self::RequestId(id),
+            Key::Billing(reference) => Self::BillingReference(reference),
         }
     }
 }

@@ -27,6 +27,7 @@ impl Client {
                 Key::Id(id) => check_in_request::Key::Id(id),
                 Key::Code(code) => check_in_request::Key::Code(code),
                 Key::RequestId(id) => check_in_request::Key::RequestId(id),
+                Key::Billing(reference) => check_in_request::Key::BillingReference(reference),
             });
             let request = v1::CheckInRequest { key, actor: actor.into() };
             let send = async |channel, request: Request<_>| {
@@ -47,6 +48,7 @@ impl Client {
                 Key::Id(id) => complete_request::Key::Id(id),
                 Key::Code(code) => complete_request::Key::Code(code),
                 Key::RequestId(id) => complete_request::Key::RequestId(id),
+                Key::Billing(reference) => complete_request::Key::BillingReference(reference),
             });
             let request = v1::CompleteRequest { key, actor: actor.into() };
             let send = async |channel, request: Request<_>| {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use kuota_api::v1;
 use kuota_client::{
-    Admin, Ask, By, Client, Error, Key, Lane, Outcome, Paid, PassportKind, Payee, Payment, PaymentCaseCause,
-    PaymentCaseState, RefusalReason, Registration, RegistrationState, Remedy, RetryPolicy, SlotKey,
+    Admin, Ask, By, Client, Durability, Error, Key, Lane, Outcome, Paid, PassportKind, Payee, Payment,
+    PaymentCaseCause, PaymentCaseState, RefusalReason, Registration, RegistrationState, Remedy, RetryPolicy,
+    SlotKey,
 };
 use support::{
     Friday, MONDAY, OFFICE, Server, held_catalog,
@@ -16,6 +17,8 @@ use support::{
 };
 
 const FEE: i64 = 350_000;
+/// Well-formed, and no registration's.
+const NOBODYS: &str = "22222-22222";
 const TUESDAY: &str = "2026-12-01";
 
 fn holding(places: u32) -> Friday {
@@ -83,6 +86,38 @@ async fn a_held_place_is_confirmed_by_its_payment_and_stays_so_after_a_restart()
     assert!(page.contains("kuota_held_registrations 0\n"), "{page}");
     let verdict = server.verify();
     assert!(verdict.ok && verdict.payments == 1, "{verdict:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_registration_is_found_by_its_billing_reference() {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let server = holding(2).data(&data).start().await;
+    let held = hold(&server.client, 1).await;
+    let by = |reference: &str| Key::Billing(reference.to_owned());
+    let in_lower_case = held.billing_reference.replace('-', "").to_lowercase();
+    for reference in [held.billing_reference.as_str(), &in_lower_case] {
+        assert_eq!(server.client.get(by(reference)).await.unwrap(), held);
+    }
+    // Promised and not in the log yet, it may be found as well.
+    let promised =
+        registered(server.client.register(&ask(2).durability(Durability::Accepted)).await.unwrap());
+    assert_eq!(server.client.get(by(&promised.billing_reference)).await.unwrap().id, promised.id);
+    for (reference, reason) in
+        [("ABCDE-FGHJK", "INVALID_FIELD"), (NOBODYS, "REGISTRATION_NOT_FOUND"), ("", "INVALID_FIELD")]
+    {
+        assert_eq!(server.client.get(by(reference)).await.unwrap_err().reason(), Some(reason), "{reference}");
+    }
+    let key = by(&held.billing_reference);
+    let early = refused(server.client.check_in(&key, "").await.unwrap());
+    assert_eq!(early.reason(), RefusalReason::NotConfirmed);
+    let missing = refused(server.client.complete(&key, "").await.unwrap());
+    assert_eq!(missing.reason(), RefusalReason::NotCheckedIn);
+    server.stop().await;
+
+    let server = holding(2).data(&data).start().await;
+    let found = server.client.get(key).await.unwrap();
+    assert_eq!(found, held, "after a restart");
     server.stop().await;
 }
 

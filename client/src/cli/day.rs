@@ -15,7 +15,7 @@ use super::{
 /// Whose registration, and who says so.
 #[derive(Debug, ClapArgs)]
 pub(super) struct AttendArgs {
-    /// Booking code (K7P2-9QXW) or id (a UUID).
+    /// Booking code (K7P2-9QXW), billing reference (K7P2Y-9QXWA) or id (a UUID).
     #[arg(value_name = "CODE|ID")]
     key: String,
     /// The clerk or the counter, up to 64 characters; kept in the log.

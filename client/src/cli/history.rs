@@ -95,7 +95,9 @@ pub(super) async fn export(
 async fn id(args: &Args, key: Key) -> Result<String, Failed> {
     match key {
         Key::Id(id) => Ok(id),
-        key @ (Key::Code(_) | Key::RequestId(_)) => Ok(single::id(&args.connect().await?, key).await?),
+        key @ (Key::Code(_) | Key::RequestId(_) | Key::Billing(_)) => {
+            Ok(single::id(&args.connect().await?, key).await?)
+        }
     }
 }
 

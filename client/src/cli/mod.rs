@@ -91,9 +91,9 @@ enum Command {
     /// Asks for a place, for one each for a party of up to five, or for all the people of a file.
     #[command(after_help = bulk::EXAMPLES, override_usage = bulk::USAGE)]
     Register(Box<RegisterArgs>),
-    /// Shows a registration, by booking code, id, or with --request by request_id.
+    /// Shows a registration, by booking code, billing reference, id, or with --request by request_id.
     Get {
-        /// Booking code (K7P2-9QXW) or id (a UUID).
+        /// Booking code (K7P2-9QXW), billing reference (K7P2Y-9QXWA) or id (a UUID).
         #[arg(value_name = "CODE|ID")]
         key: String,
         /// The key is a request_id.
@@ -102,7 +102,7 @@ enum Command {
     },
     /// Gives the places of a registration back.
     Cancel {
-        /// Booking code or id.
+        /// Booking code, billing reference or id.
         #[arg(value_name = "CODE|ID")]
         key: String,
         /// Why; kept in the log.
@@ -141,7 +141,7 @@ enum Command {
     },
     /// Tells the story of a registration: when, who, what and why. For operators.
     Log {
-        /// Booking code (K7P2-9QXW) or id (a UUID).
+        /// Booking code (K7P2-9QXW), billing reference (K7P2Y-9QXWA) or id (a UUID).
         #[arg(value_name = "CODE|ID")]
         key: String,
         /// The key is a request_id.
@@ -269,11 +269,16 @@ async fn execute(args: &Args) -> Result<u8, Failed> {
     }
 }
 
+/// Characters of a billing reference, without its dash.
+const BILLING_CHARS: usize = 10;
+
 fn lookup(key: &str, is_request: bool) -> Key {
     if is_request {
         Key::RequestId(key.into())
     } else if key.len() >= 32 {
         Key::Id(key.into())
+    } else if key.chars().filter(|c| c.is_ascii_alphanumeric()).count() == BILLING_CHARS {
+        Key::Billing(key.into())
     } else {
         Key::Code(key.into())
     }

@@ -1,7 +1,7 @@
 //! Payments: says that one came in, lists those without a place, and ends their cases.
 
 use kuota_client::{
-    By, Error, Outcome, Paid, Payee, Payment, PaymentCase, PaymentCaseState, Remedy,
+    By, Error, Key, Outcome, Paid, Payee, Payment, PaymentCase, PaymentCaseState, Remedy,
     ResolvePaymentCaseResponse,
 };
 
@@ -14,16 +14,11 @@ use super::{
     single, table,
 };
 
-/// Characters of a billing reference, without its dash.
-const BILLING_CHARS: usize = 10;
-
 pub(super) async fn pay(args: &Args, key: &str, reference: &str, amount_rupiah: i64) -> Result<u8, Failed> {
     let client = args.connect().await?;
-    let is_billing = key.chars().filter(|c| c.is_ascii_alphanumeric()).count() == BILLING_CHARS;
-    let payee = if is_billing {
-        Payee::Billing(key.into())
-    } else {
-        Payee::Id(single::id(&client, lookup(key, false)).await?)
+    let payee = match lookup(key, false) {
+        Key::Billing(reference) => Payee::Billing(reference),
+        key @ (Key::Id(_) | Key::Code(_) | Key::RequestId(_)) => Payee::Id(single::id(&client, key).await?),
     };
     let payment = Payment { payee, reference: reference.into(), amount_rupiah };
     match client.confirm_payment(&payment).await? {

@@ -17,7 +17,7 @@ use super::{
 /// Which registration, and where to.
 #[derive(Debug, ClapArgs)]
 pub(super) struct MoveArgs {
-    /// Booking code or id.
+    /// Booking code, billing reference or id.
     #[arg(value_name = "CODE|ID")]
     key: String,
     /// Service day it shall go to: 2026-12-01.

@@ -37,7 +37,7 @@ pub(super) async fn cancel(args: &Args, key: Key, reason: &str) -> Result<u8, Fa
 pub(super) async fn id(client: &Client, key: Key) -> Result<String, Error> {
     match key {
         Key::Id(id) => Ok(id),
-        key @ (Key::Code(_) | Key::RequestId(_)) => Ok(client.get(key).await?.id),
+        key @ (Key::Code(_) | Key::RequestId(_) | Key::Billing(_)) => Ok(client.get(key).await?.id),
     }
 }
 

@@ -201,7 +201,7 @@ impl RegistrationService for Fake {
         let found = match request.into_inner().key {
             Some(Key::Id(id)) => book.by_id.get(&id).cloned(),
             Some(Key::RequestId(id)) => book.by_request.get(&id).cloned(),
-            Some(Key::Code(_)) | None => None,
+            Some(Key::Code(_) | Key::BillingReference(_)) | None => None,
         };
         let registration = Some(found.ok_or_else(|| Status::not_found("no such registration"))?);
         Ok(Response::new(GetRegistrationResponse { registration, server_time: None }))

@@ -32,6 +32,7 @@ use std::{
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use kuota_domain::{
+    billing::BillingReference,
     code::BookingCode,
     ids::{CallerNumber, OfficeNumber, RegistrationId, RequestKey},
     ledger::{Cancellation, Command, Ledger},
@@ -75,6 +76,8 @@ pub enum Key {
     Code(BookingCode),
     /// By the request it answered.
     Request(RequestKey),
+    /// By what its payer names.
+    Billing(BillingReference),
 }
 
 /// What an engine is made of.
@@ -196,6 +199,7 @@ impl Engine {
             Key::Id(id) => self.read.finder.by_id(id),
             Key::Code(code) => self.read.finder.by_code(code),
             Key::Request(request) => self.read.finder.by_request(request),
+            Key::Billing(reference) => self.read.finder.by_billing(reference),
         };
         if let Some(registration) = committed {
             return Some(Granted { registration, durable: true });
@@ -204,6 +208,9 @@ impl Engine {
             Key::Id(id) => registration.id == id,
             Key::Code(code) => registration.code == code,
             Key::Request(request) => registration.request == request,
+            Key::Billing(reference) => {
+                registration.billing().is_some_and(|billing| billing.reference == reference)
+            }
         });
         promised.map(|registration| Granted { registration, durable: false })
     }

@@ -2,6 +2,7 @@
 
 use kuota_api::v1;
 use kuota_domain::{
+    billing::BillingReference,
     calendar::ServiceDay,
     code::BookingCode,
     ids::{CallerNumber, RegistrationId, RequestKey},
@@ -133,13 +134,16 @@ pub(super) fn key(request: v1::GetRegistrationRequest, caller: CallerNumber) -> 
     let mut violations = Violations::default();
     let key = match request.key {
         None => {
-            violations.add("key", "one of id, code and request_id is required");
+            violations.add("key", "one of id, code, request_id and billing_reference is required");
             None
         }
         Some(Asked::Id(id)) => violations.take("id", uuid(&id)).map(|id| Key::Id(RegistrationId(id))),
         Some(Asked::Code(code)) => violations.take("code", BookingCode::parse(&code)).map(Key::Code),
         Some(Asked::RequestId(id)) => {
             violations.take("request_id", uuid(&id)).map(|id| Key::Request(RequestKey { caller, id }))
+        }
+        Some(Asked::BillingReference(text)) => {
+            violations.take("billing_reference", BillingReference::parse(&text)).map(Key::Billing)
         }
     };
     violations.check()?;

@@ -185,6 +185,7 @@ impl RegistrationService for Api {
             Said::Id(id) => Asked::Id(id),
             Said::Code(code) => Asked::Code(code),
             Said::RequestId(id) => Asked::RequestId(id),
+            Said::BillingReference(text) => Asked::BillingReference(text),
         });
         let key = days::attendee(key, &actor, ANONYMOUS)?;
         let answer = self.engine.check_in(key, ANONYMOUS, &actor).await;
@@ -207,6 +208,7 @@ impl RegistrationService for Api {
             Said::Id(id) => Asked::Id(id),
             Said::Code(code) => Asked::Code(code),
             Said::RequestId(id) => Asked::RequestId(id),
+            Said::BillingReference(text) => Asked::BillingReference(text),
         });
         let key = days::attendee(key, &actor, ANONYMOUS)?;
         let answer = self.engine.complete(key, ANONYMOUS, &actor).await;

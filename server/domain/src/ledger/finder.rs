@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 
 use super::index::{Index, RowNumber};
 use crate::{
+    billing::BillingReference,
     code::BookingCode,
     ids::{RegistrationId, RequestKey},
     nik::ApplicantKey,
@@ -73,6 +74,14 @@ impl Finder {
     #[must_use]
     pub fn by_code(&self, code: BookingCode) -> Option<Arc<Registration>> {
         self.find(&self.0.indices.codes, &code, |found| found.code == code)
+    }
+
+    /// By its billing reference, if its place was held.
+    #[must_use]
+    pub fn by_billing(&self, reference: BillingReference) -> Option<Arc<Registration>> {
+        let is_it =
+            |found: &Registration| found.billing().is_some_and(|billing| billing.reference == reference);
+        self.find(&self.0.indices.billings, &reference, is_it)
     }
 
     /// By the request that led to it, or that moved it.
