@@ -137,7 +137,14 @@ async fn three_people_with_120_asks_ahead_of_3_000_take_three_places() {
     // The honest find 117 permits; nobody hears that it is sold out before that is committed.
     let early: Vec<_> = (3..400)
         .zip(clients.iter().cycle().cloned())
-        .map(|(n, client)| tokio::spawn(async move { client.register(&wish(n)).await.unwrap() }))
+        .map(|(n, client)| {
+            tokio::spawn(async move {
+                let told = client.register(&wish(n)).await;
+                // A log that is held for long, on a slow machine, is an overload: told to come back, and nothing else.
+                let is_shed = told.as_ref().is_err_and(|error| error.reason() == Some("OVERLOADED"));
+                (!is_shed).then(|| told.unwrap())
+            })
+        })
         .collect();
     while early.iter().filter(|call| call.is_finished()).count() < 397 - 117 - 139 {
         tokio::task::yield_now().await;
@@ -161,8 +168,9 @@ async fn three_people_with_120_asks_ahead_of_3_000_take_three_places() {
     }
     for (call, told_before) in early.into_iter().zip(told) {
         match call.await.unwrap() {
-            Outcome::Registered(_) => granted_honest += 1,
-            Outcome::Refused(refusal) => {
+            None => {}
+            Some(Outcome::Registered(_)) => granted_honest += 1,
+            Some(Outcome::Refused(refusal)) => {
                 assert!(!told_before || refusal.reason() == RefusalReason::Busy, "told early: {refusal:?}");
             }
         }

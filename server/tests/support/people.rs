@@ -29,15 +29,16 @@ pub(crate) fn wish_for(office: &str, day: &str, number: u32) -> Ask {
     Ask::new(office, day, Lane::Regular).applicant(nik(number), format!("person {number}"))
 }
 
-/// Registers, and asks again while the answer is BUSY.
+/// Registers, and asks again while the answer is BUSY; or OVERLOADED, where a slow machine makes a crowd of what is none, and
+/// the client has asked as often as it does by itself: nothing was decided.
 pub(crate) async fn insist(client: &Client, ask: &Ask) -> Outcome {
     for _ in 0..BUSY_TRIES_MAX {
-        match client.register(ask).await.unwrap() {
-            Outcome::Refused(refusal) if refusal.reason() == RefusalReason::Busy => {
-                tokio::task::yield_now().await;
-            }
-            outcome => return outcome,
+        match client.register(ask).await {
+            Ok(Outcome::Refused(refusal)) if refusal.reason() == RefusalReason::Busy => {}
+            Err(error) if error.reason() == Some("OVERLOADED") => {}
+            outcome => return outcome.unwrap(),
         }
+        tokio::task::yield_now().await;
     }
     panic!("still busy after {BUSY_TRIES_MAX} tries");
 }
