@@ -1,7 +1,7 @@
-//! Protobuf messages written in place, field by field: what is written by the thousand needs no message in memory first.
+//! Protobuf messages written and read in place, field by field: what comes by the thousand needs no message in memory.
 //! What is nothing is not written, as proto3 has it.
 
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint, encoded_len_varint};
 
 /// Bytes of a message that say how long it is, while that is not known: enough for 16 KiB.
 const HOLE: usize = 2;
@@ -50,6 +50,53 @@ pub(crate) fn number(tag: u32, number: impl Into<u64>, out: &mut Vec<u8>) {
 pub(crate) fn present(tag: u32, number: impl Into<u64>, out: &mut Vec<u8>) {
     encode_key(tag, WireType::Varint, out);
     encode_varint(number.into(), out);
+}
+
+/// Fields of a message, by number; `None`, and then nothing more, where it is broken.
+#[derive(Debug)]
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
+
+/// What a field holds.
+#[derive(Debug)]
+pub(crate) enum Value<'a> {
+    /// A number, or a yes.
+    Number(u64),
+    /// Text, bytes, a message.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Fields<'a> {
+    fn field(&mut self) -> Option<(u32, Value<'a>)> {
+        let (tag, wire_type) = decode_key(&mut self.0).ok()?;
+        let number = decode_varint(&mut self.0).ok()?;
+        let value = match wire_type {
+            WireType::Varint => Value::Number(number),
+            WireType::LengthDelimited => {
+                let (bytes, rest) = self.0.split_at_checked(usize::try_from(number).ok()?)?;
+                self.0 = rest;
+                Value::Bytes(bytes)
+            }
+            WireType::SixtyFourBit | WireType::StartGroup | WireType::EndGroup | WireType::ThirtyTwoBit => {
+                return None;
+            }
+        };
+        Some((tag, value))
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Option<(u32, Value<'a>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_none() {
+            self.0 = &[];
+        }
+        Some(field)
+    }
 }
 
 #[cfg(test)]

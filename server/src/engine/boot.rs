@@ -92,12 +92,13 @@ pub fn recover(
     let mut ledger = Ledger::default();
     ledger.begin_replay();
     let mut now = UnixMillis::MIN;
-    // One thread reads, checks and decodes; this one applies.
+    // One thread reads, checks and decodes; this one applies, and gives the lists back.
     let (sender, batches) = bounded(REPLAY_BATCHES_AHEAD_MAX);
+    let (spare, spares) = bounded(REPLAY_BATCHES_AHEAD_MAX);
     let (applied, read) = thread::scope(|scope| {
         let log = &mut *log;
-        let reader = scope.spawn(move || read_batches(log, &sender));
-        let applied = apply_batches(&mut ledger, batches, total, &mut now);
+        let reader = scope.spawn(move || read_batches(log, &sender, &spares));
+        let applied = apply_batches(&mut ledger, (batches, spare), total, &mut now);
         (applied, reader.join())
     });
     // A misfit makes the reader stop: it comes first.
@@ -116,10 +117,14 @@ pub fn recover(
 /// Events of one row, with the number of the first.
 type Batch = (u64, UnixMillis, Vec<Event>);
 
-fn read_batches(log: &mut dyn EventLog, batches: &Sender<Batch>) -> Result<Chain, ReadError> {
+fn read_batches(
+    log: &mut dyn EventLog,
+    batches: &Sender<Batch>,
+    spares: &Receiver<Vec<Event>>,
+) -> Result<Chain, ReadError> {
     let mut chain = Chain::default();
     log.read(&mut |row| {
-        chain.follow(&row)?;
+        chain.follow(row)?;
         if row.format > FORMAT {
             return Err(ReadError::NotUnderstood(format!(
                 "the log has format {}; this server knows format {FORMAT}: start a newer one",
@@ -127,7 +132,7 @@ fn read_batches(log: &mut dyn EventLog, batches: &Sender<Batch>) -> Result<Chain
             )));
         }
         let (first, now) = (row.first_seq, UnixMillis(row.now_ms));
-        let events = decode_events(&row.payload, now);
+        let events = decode_events(&row.payload, now, spares.try_recv().unwrap_or_default());
         let events = events.map_err(|error| ReadError::NotUnderstood(format!("event {first}: {error}")))?;
         // Nobody takes it any more: what came before did not fit.
         batches.send((first, now, events)).map_err(|_| ReadError::Damaged(format!("before event {first}")))
@@ -137,12 +142,12 @@ fn read_batches(log: &mut dyn EventLog, batches: &Sender<Batch>) -> Result<Chain
 
 fn apply_batches(
     ledger: &mut Ledger,
-    batches: Receiver<Batch>,
+    (batches, spare): (Receiver<Batch>, Sender<Vec<Event>>),
     total: u64,
     now: &mut UnixMillis,
 ) -> Result<(), BootError> {
     let mut told = Instant::now();
-    for (first, at, events) in batches {
+    for (first, at, mut events) in batches {
         *now = at.max(*now);
         for (seq, event) in (first..).zip(&events) {
             ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
@@ -151,6 +156,9 @@ fn apply_batches(
             told = Instant::now();
             info!(events = first + events.len() as u64 - 1, of = total, "replaying the log");
         }
+        // Here what they held is at hand. With more than enough of them one may go.
+        events.clear();
+        let _ = spare.try_send(events);
     }
     Ok(())
 }

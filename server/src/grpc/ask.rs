@@ -2,8 +2,9 @@
 //! message has others, or is none, it says so, and generated code has the word.
 
 use kuota_api::v1;
-use prost::encoding::{WireType, decode_key, decode_varint};
 use smallvec::SmallVec;
+
+use crate::wire::{Fields, Value};
 
 /// `kuota.v1.RegisterRequest`, borrowed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -94,48 +95,6 @@ pub(super) fn asks_of(batch: &[u8]) -> (usize, impl Iterator<Item = Option<Ask<'
         _ => None,
     });
     (Fields(batch).count(), asks)
-}
-
-/// Fields of a message, by number; `None`, and then nothing more, where it is broken.
-struct Fields<'a>(&'a [u8]);
-
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Fields<'a> {
-    fn field(&mut self) -> Option<(u32, Value<'a>)> {
-        let (tag, wire_type) = decode_key(&mut self.0).ok()?;
-        let number = decode_varint(&mut self.0).ok()?;
-        let value = match wire_type {
-            WireType::Varint => Value::Number(number),
-            WireType::LengthDelimited => {
-                let (bytes, rest) = self.0.split_at_checked(usize::try_from(number).ok()?)?;
-                self.0 = rest;
-                Value::Bytes(bytes)
-            }
-            WireType::SixtyFourBit | WireType::StartGroup | WireType::EndGroup | WireType::ThirtyTwoBit => {
-                return None;
-            }
-        };
-        Some((tag, value))
-    }
-}
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u32, Value<'a>)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_none() {
-            self.0 = &[];
-        }
-        Some(field)
-    }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ impl EventLog for MemoryLog {
         Ok(())
     }
 
-    fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
-        self.rows.iter().cloned().try_for_each(visit)
+    fn read(&mut self, visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+        self.rows.iter().try_for_each(visit)
     }
 
     fn last_seq(&mut self) -> Result<u64, ReadError> {

@@ -23,7 +23,7 @@ pub use kuota_domain::event::FORMAT;
 pub type RowDigest = [u8; 32];
 
 /// One batch of events as stored.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Row {
     /// Number of its first event in the log, from 1.
     pub first_seq: u64,
@@ -90,11 +90,11 @@ pub trait EventLog: Send + fmt::Debug {
     /// [`AppendError::Full`] when surely nothing was written, [`AppendError::Broken`] when that is unknown.
     fn append(&mut self, row: &Row) -> Result<(), AppendError>;
 
-    /// Hands every row to `visit`, in order.
+    /// Lends every row to `visit`, in order.
     ///
     /// # Errors
     /// When the storage fails, or `visit` does.
-    fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError>;
+    fn read(&mut self, visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>) -> Result<(), ReadError>;
 
     /// Number of the last event; 0 when empty.
     ///

@@ -1,6 +1,9 @@
 //! The log in one SQLite file: a row a batch, no secondary index, WAL, synced at every commit.
 
-use std::path::{Path, PathBuf};
+use std::{
+    mem,
+    path::{Path, PathBuf},
+};
 
 use kuota_domain::time::UnixMillis;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig, params};
@@ -128,7 +131,7 @@ impl EventLog for SqliteLog {
         Ok(())
     }
 
-    fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+    fn read(&mut self, visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
         read_all(&self.connection, visit)
     }
 
@@ -151,7 +154,7 @@ impl EventLog for SqliteLog {
 pub fn read_rows(
     path: &Path,
     is_idle: bool,
-    visit: &mut dyn FnMut(Row) -> Result<(), ReadError>,
+    visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
     if is_idle {
         check_wal(path)?;
@@ -191,7 +194,7 @@ impl LogReader {
         after: u64,
         from: UnixMillis,
         rows_max: usize,
-        visit: &mut dyn FnMut(Row) -> Result<bool, ReadError>,
+        visit: &mut dyn FnMut(&Row) -> Result<bool, ReadError>,
     ) -> Result<bool, ReadError> {
         let connection = open_to_read(&self.path)?;
         let sql = |error: rusqlite::Error| unreadable(&error);
@@ -201,15 +204,15 @@ impl LogReader {
         let next = i64::try_from(after).unwrap_or(i64::MAX).saturating_add(1);
         let begins: i64 = seek.query_row([next], |row| row.get(0)).map_err(sql)?;
         let mut select = connection.prepare(SELECT).map_err(sql)?;
-        let mut last = begins.max(from_seq) - 1;
+        let (mut last, mut read) = (begins.max(from_seq) - 1, Row::default());
         // In pieces: a long read would keep the WAL from being reset.
         for _ in 0..rows_max.div_ceil(ROWS_PER_READ as usize) {
             let mut rows = select.query(params![last, ROWS_PER_READ]).map_err(sql)?;
             let mut found = 0;
             while let Some(row) = rows.next().map_err(sql)? {
-                let row = row_of(row).map_err(sql)?;
-                (last, found) = (row.first_seq.cast_signed(), found + 1);
-                if !visit(row)? {
+                read_into(&mut read, row).map_err(sql)?;
+                (last, found) = (read.first_seq.cast_signed(), found + 1);
+                if !visit(&read)? {
                     return Ok(false);
                 }
             }
@@ -313,18 +316,18 @@ fn recognise(connection: &Connection) -> Result<(), ReadError> {
 
 fn read_all(
     connection: &Connection,
-    visit: &mut dyn FnMut(Row) -> Result<(), ReadError>,
+    visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
     let mut select = connection.prepare(SELECT).map_err(|error| unreadable(&error))?;
-    let mut after = i64::MIN;
+    let (mut after, mut read) = (i64::MIN, Row::default());
     loop {
         let mut rows = select.query(params![after, ROWS_PER_READ]).map_err(|error| unreadable(&error))?;
         let mut found = false;
         while let Some(row) = rows.next().map_err(|error| unreadable(&error))? {
-            let row = row_of(row).map_err(|error| unreadable(&error))?;
-            after = row.first_seq.cast_signed();
+            read_into(&mut read, row).map_err(|error| unreadable(&error))?;
+            after = read.first_seq.cast_signed();
             found = true;
-            visit(row)?;
+            visit(&read)?;
         }
         if !found {
             return Ok(());
@@ -332,8 +335,12 @@ fn read_all(
     }
 }
 
-fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    Ok(Row {
+/// Reads a row into the place of the one before: a payload is large, and new memory for each costs more than its bytes.
+fn read_into(read: &mut Row, row: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+    let mut payload = mem::take(&mut read.payload);
+    payload.clear();
+    payload.extend_from_slice(row.get_ref(8)?.as_blob()?);
+    *read = Row {
         first_seq: row.get::<_, i64>(0)?.cast_unsigned(),
         last_seq: row.get::<_, i64>(1)?.cast_unsigned(),
         batch_id: u128::from_be_bytes(row.get(2)?),
@@ -342,8 +349,9 @@ fn row_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         format: row.get(5)?,
         writer: u128::from_be_bytes(row.get(6)?),
         now_ms: row.get(7)?,
-        payload: row.get(8)?,
-    })
+        payload,
+    };
+    Ok(())
 }
 
 fn unreadable(error: &rusqlite::Error) -> ReadError {

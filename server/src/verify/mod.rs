@@ -72,7 +72,7 @@ pub fn verify(data: &Path) -> Result<Verdict, ReadError> {
         return Err(ReadError::Storage("there is no log in this directory".into()));
     }
     let mut oracle = Oracle::default();
-    match read_rows(&log, is_idle, &mut |row| oracle.row(&row)) {
+    match read_rows(&log, is_idle, &mut |row| oracle.row(row)) {
         Ok(()) => {}
         Err(ReadError::Damaged(what)) => oracle.fault(Kind::Other, what),
         Err(error) => return Err(error),

@@ -73,7 +73,7 @@ impl EventLog for HeldLog {
         }
     }
 
-    fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+    fn read(&mut self, visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
         self.log.read(visit)
     }
 

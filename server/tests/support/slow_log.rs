@@ -32,7 +32,7 @@ impl EventLog for SlowLog {
         }
     }
 
-    fn read(&mut self, visit: &mut dyn FnMut(Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
+    fn read(&mut self, visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
         self.log.read(visit)
     }
 

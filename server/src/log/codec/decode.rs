@@ -24,7 +24,22 @@ use kuota_domain::{
 };
 use stored::event::Body;
 
-use super::{CodecError, numbers::Numbered};
+use super::{
+    CodecError,
+    granted::{self, Granted, GrantedEvent},
+    numbers::Numbered,
+};
+
+pub(super) fn granted(event: GrantedEvent<'_>, now: UnixMillis) -> Result<Event, CodecError> {
+    let at = now.plus_ms(-i64::from(event.before_ms));
+    let caller = CallerNumber(event.caller);
+    Ok(Event {
+        at,
+        actor: Actor { caller, subject: event.subject.into() },
+        reason: event.reason.into(),
+        change: Change::Granted(Arc::new(grant(event.granted, caller, at)?)),
+    })
+}
 
 pub(super) fn event(event: stored::Event, now: UnixMillis) -> Result<Event, CodecError> {
     let at = now.plus_ms(-i64::from(event.before_ms));
@@ -109,7 +124,7 @@ fn change(body: Body, caller: CallerNumber, at: UnixMillis) -> Result<Change, Co
             },
             sessions: session_places(changed.sessions)?,
         },
-        Body::Granted(granted) => Change::Granted(Arc::new(grant(granted, caller, at)?)),
+        Body::Granted(granted) => Change::Granted(Arc::new(grant(Granted::of(&granted), caller, at)?)),
         Body::Cancelled(cancelled) => Change::Cancelled {
             id: RegistrationId(uuid(&cancelled.registration_id, "registration id")?),
             slot: slot(cancelled.slot)?,
@@ -192,10 +207,10 @@ fn office(defined: stored::OfficeDefined) -> Result<Office, CodecError> {
     })
 }
 
-fn grant(granted: stored::Granted, caller: CallerNumber, at: UnixMillis) -> Result<Registration, CodecError> {
-    let applicant = |applicant: stored::Applicant| {
+fn grant(granted: Granted<'_>, caller: CallerNumber, at: UnixMillis) -> Result<Registration, CodecError> {
+    let applicant = |applicant: granted::Applicant<'_>| {
         Ok(Applicant {
-            key: ApplicantKey(bytes(&applicant.key, "applicant")?),
+            key: ApplicantKey(bytes(applicant.key, "applicant")?),
             last_four: narrow(applicant.last_four, "last four digits")?,
             passport: PassportKind::maybe(applicant.passport)?,
             reference: applicant.reference.into(),
@@ -205,9 +220,9 @@ fn grant(granted: stored::Granted, caller: CallerNumber, at: UnixMillis) -> Resu
     let billing = granted.hold.map(billing).transpose()?;
     let state = if billing.is_some() { RegistrationState::Held } else { RegistrationState::Confirmed };
     Ok(Registration {
-        id: RegistrationId(uuid(&granted.registration_id, "registration id")?),
-        request: RequestKey { caller, id: uuid(&granted.request_id, "request id")? },
-        content: ContentHash(bytes(&granted.content, "content hash")?),
+        id: RegistrationId(uuid(granted.registration_id, "registration id")?),
+        request: RequestKey { caller, id: uuid(granted.request_id, "request id")? },
+        content: ContentHash(bytes(granted.content, "content hash")?),
         slot: slot(granted.slot)?,
         tranche: TrancheNumber(granted.tranche),
         state,

@@ -17,11 +17,8 @@ use kuota_domain::{
 use prost::encoding::message;
 use stored::event::Body;
 
-use super::numbers::Numbered as _;
+use super::{granted::GRANTED, numbers::Numbered as _};
 use crate::wire::{bytes, nested, number, present, text};
-
-/// `kuota.log.v1.Event.granted`.
-const GRANTED: u32 = 17;
 
 /// Writes an event, as `kuota.log.v1.Event` has it.
 pub(super) fn event(event: &Event, now: UnixMillis, out: &mut Vec<u8>) {

@@ -2,13 +2,15 @@
 
 mod decode;
 mod encode;
+mod granted;
 mod numbers;
 
 use kuota_api::log::v1 as stored;
 use kuota_domain::{event::Event, time::UnixMillis};
 use prost::Message as _;
 
-use crate::wire::nested;
+use self::granted::GrantedEvent;
+use crate::wire::{Fields, Value, nested};
 
 /// Bytes that are no events of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,11 +43,26 @@ pub fn encode_events(events: &[Event], now: UnixMillis, mut payload: Vec<u8>) ->
     payload
 }
 
-/// Events of one batch.
+/// Events of one batch, in a list that may have held others.
 ///
 /// # Errors
 /// When the bytes hold something this release does not understand.
-pub fn decode_events(payload: &[u8], now: UnixMillis) -> Result<Vec<Event>, CodecError> {
-    let batch = stored::EventBatch::decode(payload).map_err(|_| CodecError::Payload)?;
-    batch.events.into_iter().map(|event| decode::event(event, now)).collect()
+pub fn decode_events(
+    payload: &[u8],
+    now: UnixMillis,
+    mut events: Vec<Event>,
+) -> Result<Vec<Event>, CodecError> {
+    events.clear();
+    events.reserve(Fields(payload).count());
+    for field in Fields(payload) {
+        let Some((EVENTS_FIELD, Value::Bytes(event))) = field else { return Err(CodecError::Payload) };
+        events.push(match GrantedEvent::read(event) {
+            Some(event) => decode::granted(event, now)?,
+            None => {
+                let event = stored::Event::decode(event).map_err(|_| CodecError::Payload)?;
+                decode::event(event, now)?
+            }
+        });
+    }
+    Ok(events)
 }
