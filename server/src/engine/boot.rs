@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Change, Event},
-    ledger::{CatalogConflict, Ledger, Misfit},
+    ledger::{CatalogConflict, Ledger, Misfit, Pace},
     nik::NikKey,
     time::UnixMillis,
 };
@@ -149,9 +149,9 @@ fn apply_batches(
     let mut told = Instant::now();
     for (first, at, mut events) in batches {
         *now = at.max(*now);
-        for (seq, event) in (first..).zip(&events) {
-            ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
-        }
+        ledger
+            .replay(&events, Pace { applied: first - 1, of: total })
+            .map_err(|(before, misfit)| BootError::Misfit { seq: first + before as u64, misfit })?;
         if told.elapsed() > PROGRESS_EVERY {
             told = Instant::now();
             info!(events = first + events.len() as u64 - 1, of = total, "replaying the log");

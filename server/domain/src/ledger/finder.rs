@@ -64,6 +64,11 @@ impl Finder {
         &self.0.indices
     }
 
+    /// The same for who has them alone, as long as no other thread looks into them.
+    pub(super) fn indices_mut(&mut self) -> Option<&mut Indices> {
+        Arc::get_mut(&mut self.0).map(|inner| &mut inner.indices)
+    }
+
     /// By its id.
     #[must_use]
     pub fn by_id(&self, id: RegistrationId) -> Option<Arc<Registration>> {

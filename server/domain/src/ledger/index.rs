@@ -6,6 +6,8 @@ use std::num::NonZeroU32;
 use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
 
+use super::replay::Pace;
+
 /// Bits of the hash that choose a part. A table that grows moves all of its entries: in parts, no step is long, and
 /// nobody waits long for one.
 const PART_BITS: u32 = 8;
@@ -15,6 +17,11 @@ const LOAD_EIGHTHS: usize = 7;
 const GROWTH_SHARE: usize = 4;
 /// Places beyond the last home, for those who find it taken; more are added when they are needed.
 const SPARE: usize = 16;
+
+/// A part that has so many may be told how many more will come,
+const MADE_ROOM_FOR: usize = 256;
+/// and is given room for one more in so many: parts do not fill evenly.
+const UNEVEN_SHARE: usize = 64;
 
 /// Number of a row.
 pub(super) type RowNumber = u32;
@@ -53,6 +60,14 @@ impl Index {
         Entry::of(hash, row).is_some_and(|entry| self.part(hash).write().remove(entry))
     }
 
+    /// Reads the place where a hash is at home, so that it is at hand afterwards, and sees to room there. Locks nothing: a
+    /// processor waits for several such reads at once. What is read means nothing.
+    pub(super) fn look_ahead(&mut self, hash: u32, pace: Pace) -> u32 {
+        let part = self.parts[part_of(hash)].get_mut();
+        part.make_room(pace);
+        part.places.get(part.home(hash)).copied().flatten().map_or(0, |entry| entry.hash)
+    }
+
     /// Every row, in no particular order.
     pub(super) fn rows(&self) -> Vec<RowNumber> {
         let mut rows = Vec::with_capacity(self.len());
@@ -68,8 +83,12 @@ impl Index {
     }
 
     fn part(&self, hash: u32) -> &RwLock<Part> {
-        &self.parts[(hash >> (u32::BITS - PART_BITS)) as usize]
+        &self.parts[part_of(hash)]
     }
+}
+
+const fn part_of(hash: u32) -> usize {
+    (hash >> (u32::BITS - PART_BITS)) as usize
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,8 +133,8 @@ impl Part {
     }
 
     fn insert(&mut self, entry: Entry) {
-        if self.entries >= self.homes / 8 * LOAD_EIGHTHS {
-            self.grow();
+        if self.entries >= self.room() {
+            self.grow(self.homes + self.homes / GROWTH_SHARE);
         }
         let mut at = self.home(entry.hash);
         while self.places[at].is_some_and(|other| other.hash <= entry.hash) {
@@ -150,8 +169,25 @@ impl Part {
         true
     }
 
-    fn grow(&mut self) {
-        let homes = (self.homes + self.homes / GROWTH_SHARE).next_multiple_of(8) + 8;
+    /// Entries from which on it grows.
+    const fn room(&self) -> usize {
+        self.homes / 8 * LOAD_EIGHTHS
+    }
+
+    /// Shortly before a part grows by itself, it grows to what is expected of it, and to twice of what it has at most:
+    /// step by step its entries would be copied four times, each time into new memory.
+    fn make_room(&mut self, pace: Pace) {
+        if self.entries < MADE_ROOM_FOR || self.entries + SPARE < self.room() {
+            return;
+        }
+        let expected = pace.expected(self.entries).min(2 * self.entries);
+        if expected > self.entries {
+            self.grow((expected + expected / UNEVEN_SHARE) / LOAD_EIGHTHS * 8);
+        }
+    }
+
+    fn grow(&mut self, homes: usize) {
+        let homes = homes.next_multiple_of(8) + 8;
         let mut grown = Self { places: vec![None; homes + SPARE], homes, entries: self.entries };
         let mut next = 0;
         for entry in self.places.iter().flatten() {
@@ -185,6 +221,30 @@ mod tests {
     #[test]
     fn an_entry_takes_eight_bytes() {
         assert_eq!(size_of::<Option<Entry>>(), 8);
+    }
+
+    #[test]
+    fn a_part_that_is_told_how_many_come_grows_less_often_and_never_beyond_what_that_needs() {
+        const ENTRIES: u32 = 40_000;
+        let grown = |of: u64| {
+            let (mut part, mut sizes) = (Part::default(), BTreeSet::new());
+            for row in 0..ENTRIES {
+                part.make_room(Pace { applied: row.into(), of });
+                part.insert(Entry::of(row.wrapping_mul(0x9E37_79B9) >> PART_BITS, row).unwrap());
+                sizes.insert(part.homes);
+                assert!(part.homes <= 5 * part.entries / 2 + SPARE, "{} for {}", part.homes, part.entries);
+            }
+            assert!((0..ENTRIES).all(|row| {
+                part.rows_of(row.wrapping_mul(0x9E37_79B9) >> PART_BITS).any(|found| found == row)
+            }));
+            (sizes.len(), part.homes)
+        };
+        let alone = grown(0);
+        // What the log says of itself, less, and a lie.
+        let told = grown(ENTRIES.into());
+        assert!(told.0 < alone.0 - 8 && told.1 < 6 * ENTRIES as usize / 5, "{told:?}, {alone:?}");
+        assert_eq!(grown(10), alone);
+        assert!(grown(u64::MAX).1 < 5 * ENTRIES as usize / 2);
     }
 
     #[test]

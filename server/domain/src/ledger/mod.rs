@@ -14,6 +14,7 @@ mod finder;
 mod index;
 mod journal;
 mod payments;
+mod replay;
 mod reschedule;
 mod roll;
 mod schedule;
@@ -31,6 +32,7 @@ pub use self::{
     decide::{Cancellation, Command, Decision, Rejection},
     finder::{Finder, Row},
     payments::Remedy,
+    replay::Pace,
 };
 use self::{
     index::RowNumber,

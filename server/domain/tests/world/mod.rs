@@ -11,8 +11,8 @@ use kuota_domain::{
     fees::{Fees, Price, Rupiah},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug},
     ledger::{
-        Cancellation, Command, Decision, Directive, Instruction, Ledger, Objection, Rehearsal, Rejection,
-        SlotChange,
+        Cancellation, Command, Decision, Directive, Instruction, Ledger, Objection, Pace, Rehearsal,
+        Rejection, SlotChange,
     },
     nik::ApplicantKey,
     passport::PassportKind,
@@ -26,6 +26,9 @@ use kuota_domain::{
 pub(crate) fn instant(text: &str) -> UnixMillis {
     UnixMillis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }
+
+/// Events of a batch in the log.
+const BATCH: usize = 1_000;
 
 pub(crate) fn day(text: &str) -> ServiceDay {
     ServiceDay::parse(text).unwrap()
@@ -193,8 +196,9 @@ impl World {
     pub(crate) fn replayed(&self) -> Ledger {
         let mut ledger = Ledger::default();
         ledger.begin_replay();
-        for event in &self.log {
-            ledger.apply(event).unwrap();
+        let of = self.log.len() as u64;
+        for (applied, events) in (0..).step_by(BATCH).zip(self.log.chunks(BATCH)) {
+            ledger.replay(events, Pace { applied, of }).unwrap();
         }
         ledger.end_replay();
         ledger
