@@ -62,7 +62,8 @@ pub(super) async fn serve(socket: Connection, desk: &mut impl Begin, closing: wa
         .max_header_list_size(HEADER_LIST_BYTES_MAX)
         .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
         .handshake(socket);
-    let mut link = match timeout(FIRST_BYTES_WITHIN, handshake).await {
+    // Apart: what it takes is needed once, and a connection lasts.
+    let mut link = match Box::pin(timeout(FIRST_BYTES_WITHIN, handshake)).await {
         Ok(Ok(link)) => link,
         Ok(Err(error)) => return debug!(%error, "a connection failed before its first call"),
         Err(_) => return debug!("a connection did not open in time"),
