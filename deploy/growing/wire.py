@@ -12,8 +12,9 @@ from .server import Failed, Turn
 
 CONNECTIONS, STREAMS = 32, 32
 # Those that send batches, one at a time each. Sixteen thousand asks keep the log busy; more would be more than it takes in
-# the time an ask may stay, and be told to come back.
-GATEWAYS = 16
+# the time an ask may stay, and be told to come back. Whoever only loads sends fewer: a disk that writes hundreds of megabytes
+# stands still now and then.
+GATEWAYS, LOADERS = 16, 4
 ANSWERED_WITHIN_S = 60
 
 
@@ -164,10 +165,10 @@ class Crowd:
         self.epoll.close()
 
 
-def throttle(server, messages, is_right):
+def throttle(server, messages, is_right, gateways=GATEWAYS):
     """Full throttle on connections of its own. Messages in a list are made before the clock runs."""
     is_batch = is_right is is_batch_of_grants
-    connections, streams = (GATEWAYS, 1) if is_batch else (CONNECTIONS, STREAMS)
+    connections, streams = (gateways, 1) if is_batch else (CONNECTIONS, STREAMS)
     crowd = Crowd(server, connections, b"RegisterBatch" if is_batch else b"Register")
     with contextlib.closing(crowd):
         return crowd.drive(messages, is_right, streams)
@@ -176,4 +177,4 @@ def throttle(server, messages, is_right):
 def load(server, count):
     """So many more live registrations, by batches."""
     Turn.take(8)
-    throttle(server, batches(server.free, count // BATCH), is_batch_of_grants)
+    throttle(server, batches(server.free, count // BATCH), is_batch_of_grants, LOADERS)
