@@ -78,8 +78,8 @@ impl Origin {
     }
 }
 
-/// One ask of a connection, counted as on its way until it is dropped. It goes with the ask, not with the call: a caller that goes away
-/// makes no room.
+/// One ask of a connection, counted as on its way until it is dropped. It goes with the ask, not with the call: a caller
+/// that goes away makes no room.
 #[derive(Debug)]
 pub(super) struct Counted(Arc<AtomicUsize>);
 
