@@ -1,5 +1,7 @@
 //! How far offices are from each other, along the surface of the Earth, and which are near.
 
+use std::collections::BinaryHeap;
+
 use crate::{
     catalog::{Office, OfficeKind},
     ids::OfficeNumber,
@@ -65,22 +67,23 @@ pub fn neighbours(home: OfficeNumber, offices: &[(OfficeKind, Point)]) -> Vec<Ne
     let Some((_, here)) = offices.get(home.index()) else { return Vec::new() };
     let angle = f64::from(NEIGHBOUR_METRES_MAX) / EARTH_RADIUS_M;
     let furthest = (2.0 * (angle / 2.0).sin()).powi(2);
-    // Squares are compared: of thousands within reach few are kept, and only for those the distance is computed.
-    let mut within_reach: [Vec<(f64, OfficeNumber)>; OfficeKind::ALL.len()] = Default::default();
+    // Squares are compared: of thousands few are kept, and only for those the distance is computed.
+    let mut nearest: [BinaryHeap<(u64, OfficeNumber)>; OfficeKind::ALL.len()] = Default::default();
     for (office, (kind, point)) in (0..).map(OfficeNumber).zip(offices) {
         let squared_chord = here.squared_chord_to(point);
         if squared_chord <= furthest && office != home {
-            within_reach[*kind as usize].push((squared_chord, office));
+            // What is not negative is in the order of its bits.
+            let (found, one) = (&mut nearest[*kind as usize], (squared_chord.to_bits(), office));
+            if found.len() < NEIGHBOURS_PER_KIND_MAX {
+                found.push(one);
+            } else if let Some(mut furthest) = found.peek_mut().filter(|furthest| one < **furthest) {
+                *furthest = one;
+            }
         }
     }
     let mut near = Vec::new();
-    for (kind, found) in OfficeKind::ALL.into_iter().zip(&mut within_reach) {
-        if found.len() > NEIGHBOURS_PER_KIND_MAX {
-            found.select_nth_unstable_by(NEIGHBOURS_PER_KIND_MAX, |a, b| {
-                a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
-            });
-        }
-        near.extend(found.iter().take(NEIGHBOURS_PER_KIND_MAX).map(|(_, office)| Neighbour {
+    for (kind, found) in OfficeKind::ALL.into_iter().zip(&nearest) {
+        near.extend(found.iter().map(|(_, office)| Neighbour {
             office: *office,
             kind,
             metres: here.metres_to(&offices[office.index()].1),
