@@ -1,6 +1,8 @@
 //! Names of things: slugs people choose, numbers the log gives, UUIDs callers and the server make.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+
+use compact_str::CompactString;
 
 use crate::limits::SLUG_CHARS_MAX;
 
@@ -11,9 +13,9 @@ use crate::limits::SLUG_CHARS_MAX;
 )]
 pub struct SlugError;
 
-/// A stable name in lower case: `kanim-pontianak`, `weekly`.
+/// A stable name in lower case: `kanim-pontianak`, `weekly`. Most are short and stand in place.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slug(Arc<str>);
+pub struct Slug(CompactString);
 
 /// Names an office for ever.
 pub type OfficeId = Slug;
