@@ -56,8 +56,8 @@ pub struct SlotGate {
     open_at_ms: AtomicI64,
     close_at_ms: AtomicI64,
     capacity: AtomicU32,
-    /// The keeper's debt, for whoever looks.
-    debt: AtomicU32,
+    /// Where its user keeps more about it; 0 at first, and nothing to the gate.
+    tag: AtomicU32,
     permits: Permits,
 }
 
@@ -89,7 +89,7 @@ impl SlotGate {
             open_at_ms: AtomicI64::new(0),
             close_at_ms: AtomicI64::new(0),
             capacity: AtomicU32::new(0),
-            debt: AtomicU32::new(0),
+            tag: AtomicU32::new(0),
             permits: Permits::new(shards),
         });
         let mut keeper = Keeper { gate: gate.clone(), free: 0, debt: 0 };
@@ -131,7 +131,7 @@ impl SlotGate {
     /// Permits held by asks: exact only at rest, like [`SlotGate::permits_in`].
     #[must_use]
     pub fn permits_out(&self) -> u32 {
-        let circulating = free_of(self.word.load(Ordering::Relaxed)) + self.debt.load(Ordering::Relaxed);
+        let circulating = free_of(self.word.load(Ordering::Relaxed)) + self.permits.counters().debt();
         circulating.saturating_sub(self.permits_in())
     }
 
@@ -139,6 +139,17 @@ impl SlotGate {
     #[must_use]
     pub fn standbys(&self) -> u32 {
         self.permits.counters().standbys()
+    }
+
+    /// What [`SlotGate::set_tag`] set last; 0, if it never did.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Notes where more about this slot is kept. Relaxed: whoever looks there must find out whether it is.
+    pub fn set_tag(&self, tag: u32) {
+        self.tag.store(tag, Ordering::Relaxed);
     }
 }
 
@@ -317,7 +328,7 @@ impl Keeper {
         if self.debt > 0 {
             self.debt -= self.gate.permits.counters().take_up_to(self.debt, 0);
         }
-        self.gate.debt.store(self.debt, Ordering::Relaxed);
+        self.gate.permits.counters().tell_debt(self.debt);
         self.debt == 0
     }
 

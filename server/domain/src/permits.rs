@@ -10,7 +10,7 @@ use crate::{
     sync::{AtomicU32, Ordering},
 };
 
-/// Permits, and how many wait without.
+/// Permits, how many wait without, and what the keeper is owed, for whoever looks.
 #[derive(Debug)]
 pub(crate) enum Permits {
     /// In the gate itself: a small slot is one cache line, and refusals write nothing in it.
@@ -24,6 +24,7 @@ pub(crate) enum Permits {
 pub(crate) struct Single {
     permits: AtomicU32,
     standbys: AtomicU32,
+    debt: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(crate) struct Several {
 pub(crate) struct Shards {
     permits: Box<[CachePadded<AtomicU32>]>,
     standbys: CachePadded<AtomicU32>,
+    debt: AtomicU32,
 }
 
 /// A way in by one of several shards. Passes hold it, not the gate: what callers share otherwise is the count of those who
@@ -55,10 +57,15 @@ impl Permits {
     /// None yet, in so many shards.
     pub(crate) fn new(shards: usize) -> Self {
         if shards <= 1 {
-            return Self::One(Single { permits: AtomicU32::new(0), standbys: AtomicU32::new(0) });
+            let none = || AtomicU32::new(0);
+            return Self::One(Single { permits: none(), standbys: none(), debt: none() });
         }
         let permits = (0..shards).map(|_| CachePadded::new(AtomicU32::new(0))).collect();
-        let all = Arc::new(Shards { permits, standbys: CachePadded::new(AtomicU32::new(0)) });
+        let all = Arc::new(Shards {
+            permits,
+            standbys: CachePadded::new(AtomicU32::new(0)),
+            debt: AtomicU32::new(0),
+        });
         let way = |index| Arc::new(ShardWay(CachePadded::new((all.clone(), index))));
         let ways = (0..shards).map(way).collect();
         Self::Several(Box::new(Several { shards: all, ways }))
@@ -107,6 +114,22 @@ impl<'a> Counters<'a> {
             Self::One(single) => &single.standbys,
             Self::Several(shards) => &shards.standbys,
         }
+    }
+
+    const fn owed(self) -> &'a AtomicU32 {
+        match self {
+            Self::One(single) => &single.debt,
+            Self::Several(shards) => &shards.debt,
+        }
+    }
+
+    /// What the keeper is owed, as it said last.
+    pub(crate) fn debt(self) -> u32 {
+        self.owed().load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tell_debt(self, debt: u32) {
+        self.owed().store(debt, Ordering::Relaxed);
     }
 
     /// A sum over moving parts, exact only at rest.

@@ -7,13 +7,14 @@
 //! others are told what there is. A slot where nobody is refused costs nothing.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use arc_swap::{ArcSwapOption, Guard};
 use kuota_domain::{
     alternative::{Alternative, Shortlist, other_lanes},
     calendar::ServiceDay,
@@ -28,7 +29,7 @@ use kuota_domain::{
 };
 use parking_lot::Mutex;
 
-use super::{Directory, Engine, Wanted, directory::SlotEntry};
+use super::{Directory, Engine, Wanted};
 use crate::limits::{MENU_FRESH, MENUS_MAX, MENUS_PER_WINDOW_MAX, MENUS_WINDOW_MS, SHORT_MENU_FRESH};
 
 /// A slot that may be named, but for how many places it has.
@@ -52,6 +53,8 @@ pub type WriteOffer = fn(&Offer<'_>, &mut Vec<u8>);
 /// What may be named at one slot.
 #[derive(Debug)]
 pub(super) struct Menu {
+    /// Where they are refused who are told of it.
+    slot: SlotKey,
     choices: Shortlist<Choice>,
     written: Box<[u8]>,
     made_at: UnixMillis,
@@ -99,6 +102,9 @@ impl Menu {
 pub(super) struct Menus {
     write: WriteOffer,
     allowance: Allowance,
+    /// Menus as they were made, each in the place of the one that was made first. The tag of a slot's gate says where its own
+    /// is, from 1 on, unless another slot's has taken the place since.
+    made: Box<[ArcSwapOption<Menu>]>,
     maker: Mutex<Maker>,
 }
 
@@ -108,8 +114,8 @@ struct Maker {
     edition: u64,
     places: Vec<(OfficeKind, Point)>,
     neighbours: HashMap<OfficeNumber, Arc<[Neighbour]>>,
-    /// Slots that have a menu, the first made first.
-    served: VecDeque<SlotKey>,
+    /// Where the next menu goes of a slot that has none.
+    next: usize,
 }
 
 /// Bounds what is made in a span of time: its number, and below that how many were made in it.
@@ -141,14 +147,27 @@ impl Allowance {
 
 impl Menus {
     pub(super) fn new(write: WriteOffer) -> Self {
-        Self { write, allowance: Allowance::default(), maker: Mutex::default() }
+        let made = (0..MENUS_MAX).map(|_| ArcSwapOption::empty()).collect();
+        Self { write, allowance: Allowance::default(), made, maker: Mutex::default() }
+    }
+
+    /// Where the menu of a slot is, or was.
+    fn place(&self, gate: &SlotGate) -> Option<usize> {
+        (gate.tag() as usize).checked_sub(1)
+    }
+
+    /// The menu of a slot, if it has one.
+    fn of(&self, slot: SlotKey, gate: &SlotGate) -> Option<Guard<Option<Arc<Menu>>>> {
+        let found = self.made.get(self.place(gate)?)?.load();
+        let is_its_own = found.as_ref().is_some_and(|menu| menu.slot == slot);
+        is_its_own.then_some(found)
     }
 
     /// A new menu for a slot, unless one is being made, or enough were.
     fn make(
         &self,
         directory: &Directory,
-        (key, slot): (SlotKey, &SlotEntry),
+        (slot, gate): (SlotKey, &SlotGate),
         now: UnixMillis,
     ) -> Option<Arc<Menu>> {
         if !self.allowance.is_left(now) {
@@ -157,21 +176,23 @@ impl Menus {
         let mut maker = self.maker.try_lock()?;
         self.allowance.take(now);
         maker.see(directory);
-        let menu = Arc::new(maker.menu(directory, key, now, self.write)?);
-        let before = slot.menu.swap(Some(menu.clone()));
-        if before.is_none() {
-            maker.served.push_back(key);
-        }
-        if maker.served.len() > MENUS_MAX
-            && let Some(slot) = maker.served.pop_front().and_then(|first| directory.slot(first))
-        {
-            slot.menu.store(None);
-        }
+        let menu = Arc::new(maker.menu(directory, slot, now, self.write)?);
+        let known = self.of(slot, gate).and_then(|_| self.place(gate));
+        let at = known.unwrap_or_else(|| maker.next_place(gate));
+        self.made[at].store(Some(menu.clone()));
         Some(menu)
     }
 }
 
 impl Maker {
+    /// A place for the menu of a slot that has none.
+    fn next_place(&mut self, gate: &SlotGate) -> usize {
+        let at = self.next;
+        self.next = (at + 1) % MENUS_MAX;
+        gate.set_tag(u32::try_from(at + 1).unwrap_or(0));
+        at
+    }
+
     /// Forgets what was made of another directory.
     fn see(&mut self, directory: &Directory) {
         if self.edition != directory.edition() {
@@ -224,7 +245,13 @@ impl Maker {
             }
             Choice { slot, gate: source.clone(), from, to: position(&written) }
         });
-        Some(Menu { choices, written: written.into(), made_at: now, edition: directory.edition() })
+        Some(Menu {
+            slot: asked,
+            choices,
+            written: written.into(),
+            made_at: now,
+            edition: directory.edition(),
+        })
     }
 }
 
@@ -241,20 +268,21 @@ impl Engine {
         now: UnixMillis,
         mut tell: impl FnMut(&[u8], u32),
     ) {
-        let Wanted { slot: key, places } = wanted;
+        let Wanted { slot, places } = wanted;
         let directory = self.read.directory.load();
         let leaving = leaving.and_then(|id| self.read.finder.by_id(id));
         let may_be = |slot| leaving.as_ref().is_none_or(|found| directory.may_go(found, slot, now));
-        let Some(slot) = directory.slot(key) else { return };
-        let menu = slot.menu.load();
-        let known = menu.as_ref().filter(|menu| menu.edition == directory.edition());
+        let Some(gate) = directory.gate(slot) else { return };
+        let menu = self.menus.of(slot, gate);
+        let known = menu.iter().find_map(|menu| menu.as_ref());
+        let known = known.filter(|menu| menu.edition == directory.edition());
         let named = known.map(|menu| (menu.name((places, &may_be), now, &mut tell), menu));
         match named {
             Some((named, menu)) if !menu.is_old(now, named) => {}
             // This one was told; the next is told by what is made now.
-            Some(_) => drop(self.menus.make(&directory, (key, slot), now)),
+            Some(_) => drop(self.menus.make(&directory, (slot, gate), now)),
             None => {
-                if let Some(menu) = self.menus.make(&directory, (key, slot), now) {
+                if let Some(menu) = self.menus.make(&directory, (slot, gate), now) {
                     menu.name((places, may_be), now, tell);
                 }
             }
@@ -293,7 +321,7 @@ mod tests {
         let slot = SlotKey { office: OfficeNumber(0), day: ServiceDay::from_number(0), lane: Lane::Regular };
         let nothing = Shortlist::<Alternative<()>>::of(slot, empty(), empty(), empty(), |()| 0);
         let choices = nothing.map(|_| -> Choice { unreachable!("nothing was found") });
-        let menu = Menu { choices, written: Box::default(), made_at, edition: 0 };
+        let menu = Menu { slot, choices, written: Box::default(), made_at, edition: 0 };
         for (after_ms, named, expected) in [
             (0, 0, false),
             (249, 4, false),

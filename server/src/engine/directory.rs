@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use hashbrown::HashMap;
 use kuota_domain::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
@@ -20,9 +19,7 @@ use kuota_domain::{
     time::UnixMillis,
 };
 
-use super::alternatives::Menu;
-
-type DaySlots = [Option<SlotEntry>; Lane::ALL.len()];
+type DaySlots = [Option<Arc<SlotGate>>; Lane::ALL.len()];
 
 /// Every office with its slots.
 #[derive(Clone, Debug, Default)]
@@ -46,14 +43,6 @@ pub struct OfficeEntry {
     pub open: bool,
     rule: Option<WeeklyOpening>,
     days: Days<DaySlots>,
-}
-
-/// One slot.
-#[derive(Clone, Debug)]
-pub(super) struct SlotEntry {
-    pub(super) gate: Arc<SlotGate>,
-    /// What is named to those who are refused here; made when the first is.
-    pub(super) menu: Arc<ArcSwapOption<Menu>>,
 }
 
 /// Offices as they stand at one place of the log.
@@ -117,7 +106,7 @@ impl Directory {
     /// Committed figures of a slot.
     #[must_use]
     pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
-        Some(self.office(slot.office)?.gate(slot.day, slot.lane)?.figures())
+        Some(self.gate(slot)?.figures())
     }
 
     /// Why there is no slot of that name.
@@ -139,9 +128,9 @@ impl Directory {
         self.edition
     }
 
-    /// A slot.
-    pub(super) fn slot(&self, slot: SlotKey) -> Option<&SlotEntry> {
-        self.office(slot.office)?.slot(slot.day, slot.lane)
+    /// The gate of a slot.
+    pub(super) fn gate(&self, slot: SlotKey) -> Option<&Arc<SlotGate>> {
+        self.office(slot.office)?.gate(slot.day, slot.lane)
     }
 
     pub(super) fn set_offices(&mut self, view: OfficesView) {
@@ -173,7 +162,7 @@ impl Directory {
     pub(super) fn add_slot(&mut self, slot: SlotKey, gate: &Arc<SlotGate>) {
         if let Some(entry) = self.offices.get_mut(slot.office.index()) {
             let day = Arc::make_mut(entry).days.get_or_insert_with(slot.day, DaySlots::default);
-            day[slot.lane.index()] = Some(SlotEntry { gate: gate.clone(), menu: Arc::default() });
+            day[slot.lane.index()] = Some(gate.clone());
         }
     }
 
@@ -188,10 +177,6 @@ impl OfficeEntry {
     /// The gate of a slot.
     #[must_use]
     pub fn gate(&self, day: ServiceDay, lane: Lane) -> Option<&Arc<SlotGate>> {
-        Some(&self.slot(day, lane)?.gate)
-    }
-
-    fn slot(&self, day: ServiceDay, lane: Lane) -> Option<&SlotEntry> {
         self.days.get(&day)?[lane.index()].as_ref()
     }
 
@@ -209,5 +194,5 @@ impl OfficeEntry {
 fn slots_of_day<'a>(
     (day, slots): (&'a ServiceDay, &'a DaySlots),
 ) -> impl Iterator<Item = (ServiceDay, Lane, &'a Arc<SlotGate>)> {
-    Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, &slots[lane.index()].as_ref()?.gate)))
+    Lane::ALL.into_iter().filter_map(move |lane| Some((*day, lane, slots[lane.index()].as_ref()?)))
 }
