@@ -2,32 +2,40 @@
 //! word, and where a day's value lies is a count of its bits. So nothing is searched, and of many offices no line is read
 //! but the value's own.
 
-use std::{iter::Zip, slice::Iter};
+use std::{iter::Zip, mem, slice::Iter};
 
 use crate::calendar::ServiceDay;
 
-/// Something for each of some days, in their order.
+/// Something for each of some days, in their order. Small, so that what is read of it for a day is in one cache line.
 #[derive(Clone, Debug)]
 pub struct Days<T> {
-    days: Vec<ServiceDay>,
-    values: Vec<T>,
-    /// The first day, and a bit for each of the days from it on; `None`: they lie further apart than there are bits.
-    marks: Option<Marks>,
+    marks: Marks,
+    values: Box<[T]>,
+    days: Box<[ServiceDay]>,
 }
 
+/// The first day, and a bit for each of the days from it on; none, where they lie further apart than there are bits.
 #[derive(Clone, Copy, Debug)]
 struct Marks {
+    /// A `u128`, without what that would be aligned to.
+    present: [u64; 2],
     first: ServiceDay,
-    present: u128,
 }
 
 impl Marks {
-    fn of(days: &[ServiceDay]) -> Option<Self> {
-        let mut marks = Self { first: *days.first()?, present: 0 };
-        for day in days {
-            marks.present |= 1 << marks.bit(*day)?;
-        }
-        Some(marks)
+    const NONE: Self = Self { present: [0; 2], first: ServiceDay::from_number(0) };
+
+    fn of(days: &[ServiceDay]) -> Self {
+        let first = days.first().copied().unwrap_or(Self::NONE.first);
+        let mut bits = days.iter().map(|day| Self { first, ..Self::NONE }.bit(*day));
+        let present = bits.try_fold(0_u128, |present, bit| Some(present | 1 << bit?)).unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves are kept")]
+        let halves = [present as u64, (present >> u64::BITS) as u64];
+        Self { present: halves, first }
+    }
+
+    const fn are_there(&self) -> bool {
+        self.present[0] != 0
     }
 
     /// The bit of a day; `None`: it has none.
@@ -39,7 +47,8 @@ impl Marks {
     /// How many days are before that day, if it is there.
     fn rank(&self, day: ServiceDay) -> Option<usize> {
         let bit = self.bit(day)?;
-        let up_to = self.present << (u128::BITS - 1 - bit);
+        let [low, high] = self.present.map(u128::from);
+        let up_to = (high << u64::BITS | low) << (u128::BITS - 1 - bit);
         let is_present = up_to.leading_zeros() == 0;
         is_present.then(|| up_to.count_ones() as usize - 1)
     }
@@ -47,16 +56,14 @@ impl Marks {
 
 impl<T> Default for Days<T> {
     fn default() -> Self {
-        Self { days: Vec::new(), values: Vec::new(), marks: None }
+        Self { marks: Marks::NONE, values: Box::default(), days: Box::default() }
     }
 }
 
 impl<T> Days<T> {
     fn position(&self, day: ServiceDay) -> Option<usize> {
-        match &self.marks {
-            Some(marks) => marks.rank(day),
-            None => self.days.binary_search(&day).ok(),
-        }
+        // The first day has the first bit.
+        if self.marks.are_there() { self.marks.rank(day) } else { self.days.binary_search(&day).ok() }
     }
 
     /// That of a day.
@@ -89,18 +96,30 @@ impl<T> Days<T> {
     }
 
     fn insert_at(&mut self, at: usize, day: ServiceDay, value: T) -> usize {
-        self.days.insert(at, day);
-        self.values.insert(at, value);
-        self.marks = Marks::of(&self.days);
+        self.rebuild(|days, values| {
+            days.insert(at, day);
+            values.insert(at, value);
+        });
         at
+    }
+
+    /// Days come and go once a week at most.
+    fn rebuild<R>(&mut self, change: impl FnOnce(&mut Vec<ServiceDay>, &mut Vec<T>) -> R) -> R {
+        let (mut days, mut values) =
+            (mem::take(&mut self.days).into_vec(), mem::take(&mut self.values).into_vec());
+        let changed = change(&mut days, &mut values);
+        self.marks = Marks::of(&days);
+        (self.days, self.values) = (days.into(), values.into());
+        changed
     }
 
     /// Takes a day out.
     pub fn remove(&mut self, day: &ServiceDay) -> Option<T> {
         let at = self.days.binary_search(day).ok()?;
-        self.days.remove(at);
-        self.marks = Marks::of(&self.days);
-        Some(self.values.remove(at))
+        Some(self.rebuild(|days, values| {
+            days.remove(at);
+            values.remove(at)
+        }))
     }
 
     /// How many days there are.

@@ -25,7 +25,6 @@ impl LedgerThread {
     pub(super) fn apply(&mut self, event: Event) {
         match &event.change {
             Change::DayForgotten { office, day } => {
-                self.current.touched.retain(|slot| (slot.office, slot.day) != (*office, *day));
                 let forgotten: Vec<_> = self.ledger.registrations_of(*office, *day).cloned().collect();
                 let is_over = |number: &&CaseNumber| {
                     self.ledger.case(**number).is_some_and(|case| case.resolved.is_some())
@@ -71,12 +70,6 @@ impl LedgerThread {
             error!(%misfit, "an invariant is broken");
             self.fatal.send_replace(Some(Fatal::Invariant(misfit.to_string())));
             panic!("an invariant is broken: {misfit}");
-        }
-        if let Change::Paused(scope) | Change::Resumed(scope) = &event.change {
-            let held = self.ledger.slots().filter(|slot| scope.covers(*slot));
-            self.current.touched.extend(held);
-        } else {
-            self.current.touched.extend(event.change.slots());
         }
         self.note_registration(&event.change);
         self.note_case(&event.change);

@@ -8,7 +8,6 @@ use std::{
     time::Instant,
 };
 
-use hashbrown::HashSet;
 use kuota_domain::{
     calendar::ServiceDay,
     event::Event,
@@ -136,8 +135,8 @@ pub(super) struct Asked {
     pub(super) slot: SlotKey,
     pub(super) places: u32,
     pub(super) verdict: Verdict,
-    /// Granted by this very batch.
-    pub(super) is_new: bool,
+    /// Granted by this very batch: where its slot stands in [`Batch::figures`].
+    pub(super) granted: Option<usize>,
     pub(super) pass: Pass,
     pub(super) asking: Asking,
 }
@@ -160,10 +159,9 @@ pub(super) enum Publication {
 pub(super) struct Batch {
     pub(super) events: Vec<Event>,
     pub(super) publications: Vec<Publication>,
-    /// Slots whose figures it changes,
-    pub(super) touched: HashSet<SlotKey>,
-    /// and the figures as they stand after it: the ledger itself runs ahead by the time they are published.
-    pub(super) figures: Vec<(SlotKey, Figures)>,
+    /// Slots whose figures it changes, and these as they stand after it: the ledger itself runs ahead by the time they are
+    /// published. None of a slot that is gone.
+    pub(super) figures: Vec<(SlotKey, Option<Figures>)>,
     pub(super) replies: Vec<Reply>,
     /// Since when the first in line waits.
     pub(super) oldest: Option<Instant>,

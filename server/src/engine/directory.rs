@@ -1,7 +1,7 @@
 //! Which offices and slots there are: an immutable snapshot that calls read without a lock, replaced by the ledger's
 //! thread when something is added.
 
-use std::sync::Arc;
+use std::{mem::offset_of, sync::Arc};
 
 use hashbrown::HashMap;
 use kuota_domain::{
@@ -34,16 +34,20 @@ pub struct Directory {
     edition: u64,
 }
 
-/// One office with its slots.
+/// One office with its slots. What every call reads of it is its first cache line: there are many, and each call comes to
+/// another.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct OfficeEntry {
-    /// What it is.
-    pub office: Arc<Office>,
     /// Whether it is still in the catalogue.
     pub open: bool,
-    rule: Option<WeeklyOpening>,
     days: Days<DaySlots>,
+    /// What it is.
+    pub office: Arc<Office>,
+    rule: Option<WeeklyOpening>,
 }
+
+const _: () = assert!(offset_of!(OfficeEntry, office) <= 64, "more than one line");
 
 /// Offices as they stand at one place of the log.
 #[derive(Clone, Debug)]

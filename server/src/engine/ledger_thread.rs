@@ -304,7 +304,9 @@ impl LedgerThread {
         if let (Ok(registration), true) = (&verdict, is_new) {
             self.read.decided(registration);
         }
-        let asked = Asked { request, slot, places, verdict, is_new, pass, asking };
+        let position = || self.ledger.position_of_change(slot).expect("a grant changes its slot");
+        let granted = is_new.then(position);
+        let asked = Asked { request, slot, places, verdict, granted, pass, asking };
         self.current.replies.push(Reply::Ask(asked));
     }
 
@@ -358,8 +360,7 @@ impl LedgerThread {
 
     /// What operators and calls will see, before the state runs on.
     fn take_views(&mut self, batch: &mut Batch) {
-        let figures = |slot| Some((slot, self.ledger.figures(slot)?));
-        batch.figures = batch.touched.drain().filter_map(figures).collect();
+        self.ledger.take_changes(&mut batch.figures);
         if batch.catalog_changed {
             batch.offices = Some(OfficesView::of(&self.ledger));
         }

@@ -2,7 +2,6 @@
 
 use std::{mem, sync::Arc};
 
-use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
     gate::{Figures, SlotGate},
@@ -29,8 +28,8 @@ impl LedgerThread {
         self.ledger.cases().for_each(|case| self.read.cases.put(case));
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
-        let figures = slots.into_iter().filter_map(|slot| Some((slot, self.ledger.figures(slot)?))).collect();
-        self.publish_figures(figures, &HashMap::new());
+        let figures: Vec<_> = slots.into_iter().map(|slot| (slot, self.ledger.figures(slot))).collect();
+        self.publish_figures(&figures, &[]);
     }
 
     pub(super) fn publish(&mut self, mut batch: Batch) {
@@ -55,14 +54,14 @@ impl LedgerThread {
         self.publish_dropped(&dropped_days);
         self.publish_catalog(batch.offices.take(), batch.view.take());
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
-        let mut spent: HashMap<SlotKey, u32> = HashMap::new();
+        let mut spent = vec![0; batch.figures.len()];
         let (mut commands, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::new();
         for reply in batch.replies.drain(..) {
             match reply {
-                Reply::Ask(Asked { request, slot, places, verdict, is_new, pass, asking }) => {
-                    if is_new {
-                        *spent.entry(slot).or_default() += pass.spend();
+                Reply::Ask(Asked { request, slot, places, verdict, granted, pass, asking }) => {
+                    if let Some(at) = granted {
+                        spent[at] += pass.spend();
                     } else {
                         drop(pass);
                         answers.push((request, slot, places, verdict));
@@ -74,7 +73,7 @@ impl LedgerThread {
                 Reply::Flush(answer) => flushes.push(answer),
             }
         }
-        self.publish_figures(mem::take(&mut batch.figures), &spent);
+        self.publish_figures(&batch.figures, &spent);
         self.settle();
         for (waiting, granted) in waiters.drain(..) {
             waiting.answer(&Ok(granted));
@@ -103,9 +102,10 @@ impl LedgerThread {
 
     /// Keeps what a batch took up for the next one.
     fn keep(&mut self, batch: Batch) {
-        let Batch { publications, replies, .. } = batch;
+        let Batch { publications, replies, mut figures, .. } = batch;
+        figures.clear();
         if self.spare.replies.capacity() == 0 {
-            (self.spare.publications, self.spare.replies) = (publications, replies);
+            self.spare = Batch { publications, replies, figures, ..mem::take(&mut self.spare) };
         }
     }
 
@@ -158,11 +158,12 @@ impl LedgerThread {
         }
     }
 
-    fn publish_figures(&mut self, figures: Vec<(SlotKey, Figures)>, spent: &HashMap<SlotKey, u32>) {
+    /// Publishes figures of slots, in whose order is said how many permits their grants spent.
+    fn publish_figures(&mut self, figures: &[(SlotKey, Option<Figures>)], spent: &[u32]) {
         let mut directory = None;
-        for (slot, figures) in &figures {
-            let (slot, figures) = (*slot, *figures);
-            let spent = spent.get(&slot).copied().unwrap_or(0);
+        for (at, (slot, found)) in figures.iter().enumerate() {
+            let (slot, spent) = (*slot, spent.get(at).copied().unwrap_or(0));
+            let Some(figures) = *found else { continue };
             if let Some(keeper) = self.keepers.get_mut(&slot) {
                 keeper.publish(figures, spent);
                 if keeper.debt() > 0 {
@@ -181,7 +182,7 @@ impl LedgerThread {
         }
         // Last: whoever is told of a change reads the new word.
         if self.read.changes.are_watched() {
-            self.read.changes.note(figures.into_iter().map(|(slot, _)| slot));
+            self.read.changes.note(figures.iter().map(|(slot, _)| *slot));
         }
     }
 }

@@ -49,11 +49,11 @@ pub(super) const REGISTRATION_BYTES_USUAL: usize = 320;
 /// Writes a registration, as `kuota.v1.Registration` has it.
 pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut Vec<u8>) {
     let registration = &*granted.registration;
-    let office = directory.id(registration.slot.office);
+    let office = directory.id(registration.slot.office).map_or("", OfficeId::as_str);
     uuid(1, registration.id.0, out);
     text(2, &registration.code.to_compact_string(), out);
     uuid(3, registration.request.id, out);
-    text(4, office.map_or("", OfficeId::as_str), out);
+    text(4, office, out);
     text(5, &registration.slot.day.to_compact_string(), out);
     number(6, enumerated(lane_of(registration.slot.lane)), out);
     number(7, enumerated(state_of(registration.state)), out);

@@ -144,6 +144,7 @@ impl Ledger {
             Change::DayClosed { office, day, forget_at } => self.close_day(*office, *day, *forget_at)?,
             Change::DayForgotten { office, day } => self.forget_day(*office, *day)?,
         }
+        self.note_changes(&event.change);
         Ok(())
     }
 
@@ -254,8 +255,7 @@ impl Ledger {
         if day.closed {
             return Err(misfit);
         }
-        let Times { open_at, cut_off, .. } = times;
-        day.lanes[slot.lane.index()] = Some(Places { tranche, capacity: places, taken: 0, open_at, cut_off });
+        day.lanes[slot.lane.index()] = Some(Places::new(tranche, places, times).ok_or(misfit)?);
         self.tranches.push(slot);
         self.journal.note(Undo::TrancheAdded);
         self.set_sessions(slot, &release.sessions);
@@ -274,8 +274,9 @@ impl Ledger {
             return Err(misfit);
         }
         self.keep_day(slot.office, slot.day);
-        let places = self.places_mut(slot).ok_or(misfit)?;
-        (places.capacity, places.open_at, places.cut_off) = (capacity, times.open_at, times.cut_off);
+        let places = self.places_mut(slot).ok_or(misfit.clone())?;
+        let changed = Places::new(tranche, capacity, times).ok_or(misfit)?;
+        *places = Places { taken: places.taken, changed_at: places.changed_at, ..changed };
         self.set_sessions(slot, sessions);
         self.set_day_times(slot, times)
     }
@@ -306,7 +307,7 @@ impl Ledger {
         let places = day.lanes[slot.lane.index()].as_mut().ok_or(Misfit::Day(slot.day))?;
         // INV-1, INV-6: a log that says otherwise is not believed.
         let room = places.capacity.saturating_sub(places.taken);
-        if registration.tranche != places.tranche {
+        if registration.tranche != places.tranche() {
             return Err(Misfit::Tranche(registration.tranche.0));
         }
         if room < registration.places() || at < places.open_at {

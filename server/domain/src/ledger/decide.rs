@@ -128,7 +128,7 @@ impl Ledger {
             request: ask.request,
             content: ask.content,
             slot: ask.slot,
-            tranche: places.tranche,
+            tranche: places.tranche(),
             state,
             session: turn.session,
             queue_number: turn.queue_number,

@@ -285,11 +285,11 @@ fn days_into(
         for (lane, places) in Lane::ALL.into_iter().zip(&at.lanes) {
             let Some(places) = places else { continue };
             sink.bytes(lane.name().as_bytes());
-            sink.number(places.tranche.0);
+            sink.number(places.tranche().0);
             sink.number(places.capacity);
             sink.number(places.taken);
             sink.number(places.open_at.0);
-            sink.rare("cut off", places.cut_off.map(|at| at.0));
+            sink.rare("cut off", places.cut_off().map(|at| at.0));
         }
         sessions.digest_into((number, *day), sink);
     }

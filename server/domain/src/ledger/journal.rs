@@ -87,6 +87,10 @@ impl Journal {
             self.current.push(undo);
         }
     }
+
+    pub(super) const fn is_replaying(&self) -> bool {
+        self.replaying
+    }
 }
 
 impl Ledger {
@@ -139,6 +143,7 @@ impl Ledger {
         }
         (self.journal.current, self.journal.sealed) = (current, sealed);
         self.journal.is_sealed = false;
+        self.changed.clear();
         self.plan_anew();
     }
 

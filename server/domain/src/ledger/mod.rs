@@ -8,6 +8,7 @@ mod administer;
 mod apply;
 mod attendance;
 mod catalogue;
+mod changes;
 mod decide;
 mod digest;
 mod finder;
@@ -20,9 +21,15 @@ mod roll;
 mod schedule;
 mod sessions;
 
-use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::offset_of,
+    num::NonZeroU32,
+    sync::Arc,
+};
 
 use hashbrown::HashMap;
+use thin_vec::ThinVec;
 
 pub use self::{
     administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
@@ -95,6 +102,8 @@ pub struct Ledger {
     /// Digest of the catalogue that was named at the start, as last applied.
     catalog_at_start: Option<[u8; 32]>,
     journal: Journal,
+    /// Slots whose figures changed, until they are taken. Not part of the state.
+    changed: Vec<SlotKey>,
     /// When the schedule of some office must be looked at again. Not part of the state: replay never plans.
     next_plan: UnixMillis,
 }
@@ -130,37 +139,45 @@ struct PaymentRecord {
     case: Option<CaseNumber>,
 }
 
+/// What a grant reads is in the first cache line, as of a day.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 struct OfficeState {
-    office: Arc<Office>,
     open: bool,
-    /// Whether places of any of its lanes wait to be paid for: read for every grant, without the rest of the office.
+    /// Whether places of any of its lanes wait to be paid for.
     holds: bool,
     days: Days<DayState>,
+    office: Arc<Office>,
     /// Its schedule is complete until then. Not part of the state.
     planned_until: UnixMillis,
 }
 
+/// What a grant reads and writes is in the first cache line, where its lane is the first: there are many days, and each
+/// grant comes to another.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 struct DayState {
     close_at: UnixMillis,
     end: UnixMillis,
-    closed: bool,
+    /// In the order in which they came.
+    registrations: ThinVec<RowNumber>,
     /// Of the queue of those without a session.
     last_queue_number: u32,
-    /// In the order in which they came.
-    registrations: Vec<RowNumber>,
+    closed: bool,
     lanes: [Option<Places>; Lane::ALL.len()],
 }
+
+const _: () = assert!(offset_of!(OfficeState, office) <= 64, "more than one line");
+const _: () = assert!(offset_of!(DayState, lanes) + size_of::<Option<Places>>() <= 64, "more than one line");
 
 impl DayState {
     fn new(times: Times) -> Self {
         Self {
             close_at: times.close_at,
             end: times.day_end,
-            closed: false,
+            registrations: ThinVec::new(),
             last_queue_number: 0,
-            registrations: Vec::new(),
+            closed: false,
             lanes: [None; Lane::ALL.len()],
         }
     }
@@ -169,11 +186,31 @@ impl DayState {
 /// The places of one slot. One tranche each for now: the log could hold several.
 #[derive(Debug, Clone, Copy)]
 struct Places {
-    tranche: TrancheNumber,
+    /// Tranche numbers count from 1: of what is none, nothing tells but this.
+    tranche: NonZeroU32,
     capacity: u32,
     taken: u32,
+    /// Where its slot stands among those that changed, if it is that which stands there. Not part of the state.
+    changed_at: u32,
     open_at: UnixMillis,
-    cut_off: Option<UnixMillis>,
+    /// The hour from which on the lane takes no more asks for the day; the end of time, where there is none.
+    cut_off: UnixMillis,
+}
+
+impl Places {
+    fn new(tranche: TrancheNumber, capacity: u32, Times { open_at, cut_off, .. }: Times) -> Option<Self> {
+        let (tranche, cut_off) = (NonZeroU32::new(tranche.0)?, cut_off.unwrap_or(UnixMillis::MAX));
+        Some(Self { tranche, capacity, taken: 0, changed_at: 0, open_at, cut_off })
+    }
+
+    const fn tranche(&self) -> TrancheNumber {
+        TrancheNumber(self.tranche.get())
+    }
+
+    /// The hour from which on the lane takes no more asks for the day.
+    fn cut_off(&self) -> Option<UnixMillis> {
+        Some(self.cut_off).filter(|at| *at < UnixMillis::MAX)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -206,6 +243,7 @@ impl Default for Ledger {
             command_ages: BTreeSet::new(),
             catalog_at_start: None,
             journal: Journal::default(),
+            changed: Vec::new(),
             next_plan: UnixMillis::MIN,
         }
     }
@@ -262,7 +300,7 @@ impl Ledger {
     pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
         let day = self.day(slot.office, slot.day)?;
         let places = day.lanes[slot.lane.index()]?;
-        let (close_at, ending) = match places.cut_off.filter(|cut_off| *cut_off < day.close_at) {
+        let (close_at, ending) = match places.cut_off().filter(|cut_off| *cut_off < day.close_at) {
             Some(cut_off) => (cut_off, Ending::CutOff),
             None => (day.close_at, Ending::Closing),
         };

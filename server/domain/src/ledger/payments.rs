@@ -170,7 +170,7 @@ impl Ledger {
                 let (day, places) = places.ok_or(Objection::NotScheduled(slot.day))?;
                 let turn = self.next_turn((slot, day), (None, registration.places()), now);
                 let turn = turn.map_err(Objection::Refused)?;
-                Resolution::Place { slot, tranche: places.tranche, turn }
+                Resolution::Place { slot, tranche: places.tranche(), turn }
             }
         };
         Ok(Change::CaseResolved(CaseResolution { case: number, id, resolution }))
@@ -297,7 +297,10 @@ impl Ledger {
             let (row, found) = self.row_in(id, &states)?;
             self.take_again(row, &found, (slot, turn.session, at))?;
             self.change_queue(row, &found, (slot, turn))?;
-            if self.day(slot.office, slot.day).and_then(|day| day.lanes[slot.lane.index()]).map(|p| p.tranche)
+            if self
+                .day(slot.office, slot.day)
+                .and_then(|day| day.lanes[slot.lane.index()])
+                .map(|p| p.tranche())
                 != Some(tranche)
             {
                 return Err(Misfit::Tranche(tranche.0));

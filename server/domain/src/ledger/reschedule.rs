@@ -71,7 +71,7 @@ impl Ledger {
             return Err(refusal);
         }
         let day = self.day(to.office, to.day).ok_or(Refusal::Busy)?;
-        let tranche = day.lanes[to.lane.index()].ok_or(Refusal::Busy)?.tranche;
+        let tranche = day.lanes[to.lane.index()].ok_or(Refusal::Busy)?.tranche();
         let (id, from) = (registration.id, registration.slot);
         let turn = self.next_turn((to, day), (named, registration.places()), now)?;
         // Not beyond the day it goes to, like every hold.
@@ -98,7 +98,7 @@ impl Ledger {
         if figures.refuse(before.places(), at).is_some() {
             return Err(if figures.paused { Misfit::Paused } else { Misfit::Places });
         }
-        if self.places_mut(to).map(|places| places.tranche) != Some(tranche) {
+        if self.places_mut(to).map(|places| places.tranche()) != Some(tranche) {
             return Err(Misfit::Tranche(tranche.0));
         }
         self.change_queue(row, &before, (to, turn))?;

@@ -140,14 +140,14 @@ impl Ledger {
                         let found = Times {
                             open_at: places.open_at,
                             close_at: known.close_at,
-                            cut_off: places.cut_off,
+                            cut_off: places.cut_off(),
                             day_end: known.end,
                         };
                         let sessions = dealt(office, lane, wanted);
                         let is_dealt = self.sessions(slot).map(|(one, _)| one).eq(sessions.iter().copied());
                         if (places.capacity, found) != (wanted, times) || !is_dealt {
                             changes.push(Change::TrancheChanged {
-                                tranche: places.tranche,
+                                tranche: places.tranche(),
                                 slot,
                                 places: wanted,
                                 times,
@@ -235,7 +235,7 @@ impl Ledger {
                     let released = state.days.get(&day).and_then(|day| day.lanes[offer.lane.index()]);
                     match released {
                         Some(places) if places.open_at > now => changes.push(Change::TrancheChanged {
-                            tranche: places.tranche,
+                            tranche: places.tranche(),
                             slot,
                             places: places.capacity,
                             times: times_of(&state.office, (day, offer.lane), now),

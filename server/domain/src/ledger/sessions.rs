@@ -124,11 +124,10 @@ impl Ledger {
         (wanted, party): (Option<SessionStart>, u32),
         now: UnixMillis,
     ) -> Result<Turn, Refusal> {
-        let zone = self.offices.get(slot.office.index()).map(|state| &state.office.zone);
         let is_near = day.end <= now.plus_ms(DAY_LENGTH_MAX_MS);
         let begun = |session: Session| {
-            let at = zone.filter(|_| is_near).map(|zone| slot.day.minute(session.start().minute(), zone));
-            at.filter(|at| *at <= now)
+            let office = &self.offices.get(slot.office.index()).filter(|_| is_near)?.office;
+            Some(slot.day.minute(session.start().minute(), &office.zone)).filter(|at| *at <= now)
         };
         let session = choose(self.sessions.windows(slot), (wanted, party), begun)?;
         let last = match session {

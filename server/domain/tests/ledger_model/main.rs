@@ -7,6 +7,7 @@ mod operators;
 mod payments;
 mod rescheduling;
 mod sessions;
+mod shown;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -28,6 +29,7 @@ use kuota_domain::{
 use operators::{Wish, wish};
 use proptest::prelude::*;
 use sessions::{PLANS, start};
+use shown::Shown;
 use world::{InSession as _, World, ask, catalog, day, fees, instant, offer, office};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -214,6 +216,7 @@ struct Run {
     /// Events and notebook as last committed, and as sealed.
     committed: (usize, Clerk),
     sealed: Option<(usize, Clerk)>,
+    shown: Shown,
 }
 
 impl Run {
@@ -252,6 +255,7 @@ impl Run {
             Step::Seal => {
                 if self.sealed.is_none() {
                     self.world.ledger.seal();
+                    self.shown.seal(&mut self.world.ledger);
                     self.sealed = Some((self.world.log.len(), self.clerk.clone()));
                 }
                 Ok(())
@@ -267,12 +271,15 @@ impl Run {
 
     fn finish(&mut self, committed: bool) -> Result<(), TestCaseError> {
         let Some(sealed) = self.sealed.take() else { return Ok(()) };
+        self.shown.finish(committed);
         if committed {
             self.world.ledger.commit();
             self.committed = sealed;
-            return Ok(());
+            let is_all = self.committed.0 == self.world.log.len();
+            return if is_all { self.shown.check(&self.world.ledger) } else { Ok(()) };
         }
         self.world.ledger.roll_back();
+        self.shown.check(&self.world.ledger)?;
         self.world.log.truncate(self.committed.0);
         self.clerk = self.committed.1.clone();
         prop_assert_eq!(
@@ -441,9 +448,10 @@ proptest! {
         let catalog = Catalog { fees: fees(), ..catalog(offices) };
         let world = World::new(&catalog, instant("2026-11-27T05:00:00Z"));
         let (events, clerk) = (world.log.len(), Clerk::default());
-        let mut run = Run { catalog, world, clerk: clerk.clone(), committed: (events, clerk), sealed: None };
-        run.world.ledger.seal();
-        run.world.ledger.commit();
+        let (committed, shown) = ((events, clerk.clone()), Shown::default());
+        let mut run = Run { catalog, world, clerk, committed, sealed: None, shown };
+        run.step(Step::Seal)?;
+        run.step(Step::Finish { committed: true })?;
         for step in steps {
             run.step(step)?;
             run.check_payments()?;

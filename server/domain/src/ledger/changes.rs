@@ -1,0 +1,53 @@
+//! Which slots changed since that was asked last, for whoever publishes their figures. Not part of the state.
+
+use super::Ledger;
+use crate::{
+    event::Change,
+    gate::Figures,
+    slot::{Scope, SlotKey},
+};
+
+impl Ledger {
+    /// Notes whose figures a change may have changed.
+    pub(super) fn note_changes(&mut self, change: &Change) {
+        if self.journal.is_replaying() {
+            return;
+        }
+        if let Change::Paused(scope) | Change::Resumed(scope) = change {
+            self.note_all(*scope);
+        } else {
+            change.slots().for_each(|slot| self.note(slot));
+        }
+    }
+
+    fn note_all(&mut self, scope: Scope) {
+        let held: Vec<_> = self.slots().filter(|slot| scope.covers(*slot)).collect();
+        held.into_iter().for_each(|slot| self.note(slot));
+    }
+
+    /// Each slot once: its places know where it stands, and who stands there says whether that is still so (Briggs and
+    /// Torczon, An efficient representation for sparse sets, 1993). So nothing is searched, and nothing need be undone.
+    fn note(&mut self, slot: SlotKey) {
+        let next = self.changed.len();
+        let is_noted = self.position_of_change(slot).is_some();
+        if let Some(places) = self.places_mut(slot).filter(|_| !is_noted) {
+            places.changed_at = u32::try_from(next).unwrap_or(u32::MAX);
+            self.changed.push(slot);
+        }
+    }
+
+    /// Where a slot will stand among those that changed; `None`: it did not.
+    #[must_use]
+    pub fn position_of_change(&self, slot: SlotKey) -> Option<usize> {
+        let at = self.day(slot.office, slot.day)?.lanes[slot.lane.index()]?.changed_at as usize;
+        (self.changed.get(at) == Some(&slot)).then_some(at)
+    }
+
+    /// Appends the slots that changed since this was called last, in the order in which they did first, and their figures as
+    /// they stand now. A slot may stand there that did not change after all.
+    pub fn take_changes(&mut self, changes: &mut Vec<(SlotKey, Option<Figures>)>) {
+        changes.reserve_exact(self.changed.len());
+        changes.extend(self.changed.iter().map(|slot| (*slot, self.figures(*slot))));
+        self.changed.clear();
+    }
+}
