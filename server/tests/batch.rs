@@ -8,7 +8,7 @@ use kuota_api::v1::{
     self, register_batch_item::Outcome, registration_service_client::RegistrationServiceClient,
 };
 use prost::Message as _;
-use support::{Friday, MONDAY, OFFICE, Server, people::nik};
+use support::{Friday, MONDAY, OFFICE, Server, people::nik, process::page};
 use tonic::{Code, transport::Channel};
 use uuid::Uuid;
 
@@ -236,5 +236,76 @@ async fn batches_that_race_for_the_same_people_and_places_sell_each_once() {
     }
     let verdict = server.verify();
     assert!(verdict.ok && verdict.grants == 500 && granted == 500, "{granted} {verdict:?}");
+    server.stop().await;
+}
+
+/// More offices, and with their days more slots, than are thought to be at hand anyway: then they are found, and looked at,
+/// some at a time and before their turn.
+const MANY: u32 = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn among_many_offices_each_ask_finds_its_own_together_and_singly() {
+    let office = |n: u32| format!("kanim-{n}");
+    let friday = (0..MANY).fold(Friday::open(), |friday, n| friday.office(&office(n), 2));
+    let server = friday.start().await;
+    let mut client = client(&server).await;
+    // Three for two places of each, in a mixed order, and some where there is no office.
+    let asks = |date: &str, first: u32| -> Vec<_> {
+        let nowhere = (0..9).map(|n| request(u128::from(first + 990 + n), "kanim-nowhere", date, &[first]));
+        let mixed = (0..3 * MANY).map(|n| (n, office(n * 7 % MANY)));
+        let somewhere = mixed.map(|(n, at)| request(u128::from(first + n) + 1, &at, date, &[first + n]));
+        somewhere.chain(nowhere).collect()
+    };
+    let (monday, tuesday) = (asks(DAYS[0], 0), asks(DAYS[1], 1_000));
+    let together = batch(&mut client, monday.clone()).await;
+    let calls: Vec<_> = tuesday
+        .iter()
+        .map(|request| {
+            let (mut client, request) = (client.clone(), request.clone());
+            tokio::spawn(async move { client.register(request).await })
+        })
+        .collect();
+    let mut granted: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut grant = |asked: &v1::RegisterRequest, found: v1::Registration| {
+        assert_eq!((&found.office_id, &found.service_date), (&asked.office_id, &asked.service_date));
+        granted.entry((found.office_id, found.service_date)).or_default().push(found.id);
+    };
+    for (item, asked) in together.into_iter().zip(&monday) {
+        let word = word(&item);
+        match item.outcome {
+            Some(Outcome::Registration(found)) => grant(asked, found),
+            _ if asked.office_id == "kanim-nowhere" => assert_eq!(word, "NotFound OFFICE_NOT_FOUND"),
+            _ => assert!(word == "SOLD_OUT" || word == "BUSY", "{word}"),
+        }
+    }
+    for (call, asked) in calls.into_iter().zip(&tuesday) {
+        use v1::register_response::Outcome;
+        match call.await.unwrap() {
+            Ok(answer) => match answer.into_inner().outcome.unwrap() {
+                Outcome::Registration(found) => grant(asked, found),
+                Outcome::Refusal(refusal) => {
+                    let reasons = [v1::RefusalReason::SoldOut, v1::RefusalReason::Busy];
+                    assert!(reasons.contains(&refusal.reason()), "{refusal:?}");
+                }
+            },
+            Err(status) => assert_eq!((status.code(), &*asked.office_id), (Code::NotFound, "kanim-nowhere")),
+        }
+    }
+    assert!(granted.len() == 2 * MANY as usize && granted.values().all(|ids| ids.len() == 2), "{granted:?}");
+
+    // What is given back can be had again, once each.
+    let on_monday = || granted.iter().filter(|((_, date), _)| date == DAYS[0]);
+    for (_, ids) in on_monday() {
+        let id = ids[0].clone();
+        let given_back = v1::CancelRequest { id, ..Default::default() };
+        client.cancel(given_back).await.unwrap();
+    }
+    let again = (0..).zip(on_monday());
+    let again = again.map(|(n, ((at, _), _))| request(u128::from(5_000 + 2 * n), at, DAYS[0], &[5_000 + n]));
+    let items = batch(&mut client, again.collect()).await;
+    assert!(items.iter().all(|item| word(item) == "registered 3"), "{items:?}");
+    assert!(page(&server.addresses.http.to_string(), "/metrics").contains("\nkuota_permits_out 0\n"));
+    let verdict = server.verify();
+    assert!(verdict.ok && verdict.grants == u64::from(5 * MANY), "{verdict:?}");
     server.stop().await;
 }

@@ -262,6 +262,12 @@ impl Pass {
         }
     }
 
+    /// Reads what giving it back, or spending it, will write: for whoever has many.
+    #[must_use]
+    pub fn look(&self) -> bool {
+        self.way.counters().0.debt() > 0
+    }
+
     /// The way it came.
     #[must_use]
     pub const fn way(&self) -> &Way {

@@ -154,6 +154,26 @@ pub(super) enum Publication {
     DayDropped(OfficeNumber, ServiceDay),
 }
 
+impl Reply {
+    /// The pass of an ask.
+    pub(super) const fn pass(&self) -> Option<&Pass> {
+        match self {
+            Self::Ask(asked) => Some(&asked.pass),
+            Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => None,
+        }
+    }
+}
+
+impl Publication {
+    /// The slot in which it is counted.
+    pub(super) fn slot(&self) -> Option<SlotKey> {
+        match self {
+            Self::Registration(_, registration, _) => Some(registration.slot),
+            Self::Case(_) | Self::CaseForgotten(_) | Self::Forgotten(_) | Self::DayDropped(..) => None,
+        }
+    }
+}
+
 /// Decisions that go to the log together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {

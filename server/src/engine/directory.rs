@@ -1,7 +1,7 @@
 //! Which offices and slots there are: an immutable snapshot that calls read without a lock, replaced by the ledger's
 //! thread when something is added.
 
-use std::{mem::offset_of, sync::Arc};
+use std::{hint::black_box, mem::offset_of, sync::Arc};
 
 use hashbrown::HashMap;
 use kuota_domain::{
@@ -11,13 +11,19 @@ use kuota_domain::{
     fees::Fees,
     gate::{Figures, SlotGate},
     ids::{OfficeId, OfficeNumber},
-    ledger::Ledger,
+    ledger::{LOOKED_AT, Ledger, OFFICES_AT_HAND},
     refusal::Refusal,
     registration::Registration,
     rescheduling::{Circumstances, Wisher},
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
+use smallvec::SmallVec;
+
+use super::{Answer, Failure, Whereabouts, Wish};
+
+/// As many as are looked at in one go.
+type Few<T> = SmallVec<[T; LOOKED_AT]>;
 
 type DaySlots = [Option<Arc<SlotGate>>; Lane::ALL.len()];
 
@@ -86,6 +92,49 @@ impl Directory {
     #[must_use]
     pub fn office(&self, number: OfficeNumber) -> Option<&Arc<OfficeEntry>> {
         self.offices.get(number.index())
+    }
+
+    /// The office of a wish.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn whereabouts(&self, of: &Whereabouts) -> Result<(OfficeNumber, &Arc<OfficeEntry>), Failure> {
+        match of {
+            Whereabouts::Named(slug) => {
+                self.find(slug).ok_or_else(|| Failure::OfficeNotFound(slug.as_str().into()))
+            }
+            Whereabouts::Found(number) => Ok((*number, self.office(*number).ok_or(Failure::Internal)?)),
+        }
+    }
+
+    /// Finds the offices of wishes, and reads what they will read of their slots, all in one go: memory is then waited for
+    /// once, and not by each wish.
+    pub(super) fn look_ahead<'a>(&self, wishes: impl Iterator<Item = &'a mut Wish>) {
+        if self.offices.len() <= OFFICES_AT_HAND {
+            return;
+        }
+        let found = |wish: &mut Wish| {
+            let (office, entry) = self.whereabouts(&wish.office).ok()?;
+            wish.office = Whereabouts::Found(office);
+            Some((&**entry, wish.day, wish.lane))
+        };
+        let entries: Few<(&OfficeEntry, _, _)> = wishes.filter_map(found).collect();
+        // Reads that do not wait for each other, and nothing between them.
+        black_box(entries.iter().fold(false, |read, (entry, ..)| read ^ entry.open));
+        let places: Few<_> =
+            entries.iter().filter_map(|(entry, day, lane)| entry.place(*day, *lane)).collect();
+        black_box(places.iter().copied().flatten().fold(0, |read, gate| read ^ gate.tag()));
+    }
+
+    /// Reads what telling the first [`LOOKED_AT`] of these answers will read of them and of their offices.
+    pub fn look_ahead_to_tell<'a>(&self, answers: impl Iterator<Item = &'a Answer>) {
+        if self.offices.len() <= OFFICES_AT_HAND {
+            return;
+        }
+        let granted = answers.take(LOOKED_AT).filter_map(|answer| answer.as_ref().ok());
+        let offices: Few<_> = granted.map(|granted| granted.registration.slot.office).collect();
+        let ids = offices.iter().filter_map(|office| self.id(*office));
+        black_box(ids.fold(0, |read, id| read ^ id.as_str().len()));
     }
 
     /// Every office, by number.
@@ -181,7 +230,11 @@ impl OfficeEntry {
     /// The gate of a slot.
     #[must_use]
     pub fn gate(&self, day: ServiceDay, lane: Lane) -> Option<&Arc<SlotGate>> {
-        self.days.get(&day)?[lane.index()].as_ref()
+        self.place(day, lane)?.as_ref()
+    }
+
+    fn place(&self, day: ServiceDay, lane: Lane) -> Option<&Option<Arc<SlotGate>>> {
+        Some(&self.days.get(&day)?[lane.index()])
     }
 
     /// Slots in order.

@@ -13,7 +13,7 @@ use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Event},
     gate::Keeper,
-    ledger::{Command, Decision, Ledger, Rejection},
+    ledger::{Command, Decision, LOOKED_AT, Ledger, Rejection},
     limits::DUE_EVENTS_PER_BATCH_MAX,
     slot::SlotKey,
     time::UnixMillis,
@@ -273,10 +273,13 @@ impl LedgerThread {
     fn decide(&mut self, order: Order) {
         match order {
             Order::Register(crowd, queued) => {
-                let entrants = crowd.take();
+                let mut entrants = crowd.take().into_iter();
                 self.metrics.waited(queued.elapsed(), entrants.len());
-                for entrant in entrants {
-                    self.register(entrant);
+                for at in 0..entrants.len() {
+                    if at % LOOKED_AT == 0 {
+                        self.ledger.look_ahead(entrants.as_slice().iter().map(|entrant| entrant.ask.slot));
+                    }
+                    entrants.next().into_iter().for_each(|entrant| self.register(entrant));
                 }
             }
             Order::Operate { instruction, validate_only, answer } => {

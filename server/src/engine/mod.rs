@@ -52,7 +52,7 @@ pub use self::{
     log_thread::LogWriter,
     operate::{Operated, OperatorAnswer, OperatorView, Receipt},
     payments::Paid,
-    register::{Person, Wish},
+    register::{Person, Whereabouts, Wish},
     reschedule::Destination,
     tallies::Tally,
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},

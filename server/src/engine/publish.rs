@@ -1,15 +1,16 @@
 //! Making a committed batch visible. Order: registrations, request map, slot words (Release), answers.
 
-use std::{mem, sync::Arc};
+use std::{hint::black_box, mem, sync::Arc};
 
 use kuota_domain::{
     calendar::ServiceDay,
-    gate::{Figures, SlotGate},
+    gate::{Figures, Keeper, SlotGate},
     ids::{OfficeNumber, RequestKey},
-    ledger::Rejection,
+    ledger::{LOOKED_AT, Rejection, SLOTS_AT_HAND},
     refusal::Refusal,
     slot::{Lane, SlotKey},
 };
+use smallvec::SmallVec;
 
 use super::{
     Failure, Granted,
@@ -35,7 +36,12 @@ impl LedgerThread {
     pub(super) fn publish(&mut self, mut batch: Batch) {
         let mut waiters = mem::take(&mut self.published);
         let mut dropped_days = Vec::new();
-        for publication in batch.publications.drain(..) {
+        let mut publications = batch.publications.drain(..);
+        for at in 0..publications.len() {
+            if at % LOOKED_AT == 0 {
+                self.read.tallies.look_ahead(publications.as_slice().iter().filter_map(Publication::slot));
+            }
+            let Some(publication) = publications.next() else { break };
             match publication {
                 Publication::Registration(row, registration, happening) => {
                     self.read.put(row, &registration);
@@ -51,13 +57,20 @@ impl LedgerThread {
                 Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
         }
+        drop(publications);
         self.publish_dropped(&dropped_days);
         self.publish_catalog(batch.offices.take(), batch.view.take());
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
         let mut spent = vec![0; batch.figures.len()];
         let (mut commands, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
         let mut answers = Vec::new();
-        for reply in batch.replies.drain(..) {
+        let mut replies = batch.replies.drain(..);
+        for at in 0..replies.len() {
+            if at % LOOKED_AT == 0 {
+                let passes = replies.as_slice().iter().take(LOOKED_AT).filter_map(Reply::pass);
+                black_box(passes.fold(false, |read, pass| read ^ pass.look()));
+            }
+            let Some(reply) = replies.next() else { break };
             match reply {
                 Reply::Ask(Asked { request, slot, places, verdict, granted, pass, asking }) => {
                     if let Some(at) = granted {
@@ -73,6 +86,7 @@ impl LedgerThread {
                 Reply::Flush(answer) => flushes.push(answer),
             }
         }
+        drop(replies);
         self.publish_figures(&batch.figures, &spent);
         self.settle();
         for (waiting, granted) in waiters.drain(..) {
@@ -98,6 +112,15 @@ impl LedgerThread {
         }
         self.published = waiters;
         self.keep(batch);
+    }
+
+    /// Reads what publishing these slots will read, all in one go: memory is then waited for once.
+    fn look_ahead(&self, slots: &[(SlotKey, Option<Figures>)]) {
+        if self.keepers.len() > SLOTS_AT_HAND {
+            let keepers: SmallVec<[&Keeper; LOOKED_AT]> =
+                slots.iter().filter_map(|(slot, _)| self.keepers.get(slot)).collect();
+            black_box(keepers.iter().fold(0, |read, keeper| read ^ keeper.gate().tag()));
+        }
     }
 
     /// Keeps what a batch took up for the next one.
@@ -162,6 +185,9 @@ impl LedgerThread {
     fn publish_figures(&mut self, figures: &[(SlotKey, Option<Figures>)], spent: &[u32]) {
         let mut directory = None;
         for (at, (slot, found)) in figures.iter().enumerate() {
+            if at % LOOKED_AT == 0 {
+                self.look_ahead(&figures[at..figures.len().min(at + LOOKED_AT)]);
+            }
             let (slot, spent) = (*slot, spent.get(at).copied().unwrap_or(0));
             let Some(figures) = *found else { continue };
             if let Some(keeper) = self.keepers.get_mut(&slot) {

@@ -10,7 +10,8 @@ use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
     gate::{Pass, SlotGate},
-    ids::{CallerNumber, ContentHash, RegistrationId, RequestKey},
+    ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey},
+    ledger::LOOKED_AT,
     nik::Nik,
     passport::{Ground, PassportKind},
     refusal::Refusal,
@@ -39,8 +40,8 @@ pub struct Wish {
     pub caller: CallerNumber,
     /// Under which id.
     pub request_id: u128,
-    /// Slug of the office. Most are short and stand in place.
-    pub office: CompactString,
+    /// Where.
+    pub office: Whereabouts,
     /// The service day.
     pub day: ServiceDay,
     /// The lane.
@@ -53,6 +54,15 @@ pub struct Wish {
     pub ground: Option<Ground>,
     /// How safe the answer must be.
     pub durability: Durability,
+}
+
+/// An office: its slug, as it came in, or which one that is. Most slugs are short and stand in place.
+#[derive(Debug)]
+pub enum Whereabouts {
+    /// Not looked for yet, or not there.
+    Named(CompactString),
+    /// An office there is.
+    Found(OfficeNumber),
 }
 
 /// One of a party, as it came in.
@@ -97,6 +107,12 @@ impl Engine {
         self.ask(wish, (from, now), || post.ticket(call), outgoing).map(|answer| self.told(answer))
     }
 
+    /// Finds the offices of the first [`LOOKED_AT`] of these wishes, and reads what they will read of their slots. Worth its
+    /// while before many are begun in a row.
+    pub fn look_ahead<'a>(&self, wishes: impl Iterator<Item = &'a mut Wish>) {
+        self.read.directory.load().look_ahead(wishes.take(LOOKED_AT));
+    }
+
     /// Sends what was begun to the ledger. Must come before whoever began it waits.
     pub fn post(&self, mailbox: &mut Mailbox) {
         if !mailbox.outgoing.is_empty() {
@@ -139,7 +155,12 @@ impl Engine {
     pub async fn register_batch(&self, wishes: Vec<Wish>, from: &Origin) -> Vec<Answer> {
         let (mut sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
-        for (at, wish) in wishes.into_iter().enumerate() {
+        let mut wishes = wishes.into_iter();
+        for at in 0..wishes.len() {
+            if at % LOOKED_AT == 0 {
+                self.look_ahead(wishes.as_mut_slice().iter_mut());
+            }
+            let Some(wish) = wishes.next() else { break };
             match self.prepare(wish, (from, now), || sitting.seat(at), &mut ready) {
                 Ok(Reached::Ready | Reached::Waiting) => {}
                 Ok(Reached::Answer(granted)) => sitting.tell(at, Ok(granted)),
@@ -161,14 +182,12 @@ impl Engine {
         ready: &mut Vec<Entrant>,
     ) -> Result<Reached, Failure> {
         let directory = self.read.directory.load();
-        let Some((office, entry)) = directory.find(&wish.office) else {
-            return Err(Failure::OfficeNotFound(wish.office.into()));
-        };
+        let (office, entry) = directory.whereabouts(&wish.office)?;
         let slot = SlotKey { office, day: wish.day, lane: wish.lane };
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         // One that left the catalogue still answers repeats (INV-3).
         if !entry.open && !self.read.requests.knows(key) {
-            return Err(Failure::OfficeNotFound(wish.office.into()));
+            return Err(Failure::OfficeNotFound(entry.office.id.as_str().into()));
         }
         let places = u32::try_from(wish.party.len()).unwrap_or(u32::MAX);
         // The word before the map: a repeat published in between is then seen in the map (INV-3, INV-5).
@@ -264,17 +283,16 @@ impl Engine {
     /// Claims once a slot and sends once. An ask that finds no permit goes along all the same: a batch is bounded, and
     /// so are the asks of all batches that wait, and the ledger refuses it in its turn.
     fn hand_over_all(&self, mut entrants: Vec<Entrant>) {
-        let mut wanted: HashMap<SlotKey, u32> = HashMap::new();
-        for Entrant { ask, asking, .. } in &entrants {
-            *wanted.entry(ask.slot).or_default() += if asking.is_alone() { ask.places() } else { 0 };
+        // Of each slot what is wanted, and once it is claimed, what there was.
+        let mut pools: HashMap<SlotKey, (u32, Option<Pass>)> = HashMap::new();
+        let alone = |entrant: &&mut Entrant| entrant.asking.is_alone();
+        for Entrant { ask, .. } in entrants.iter_mut().filter(alone) {
+            pools.entry(ask.slot).or_default().0 += ask.places();
         }
-        let mut pools: HashMap<SlotKey, Pass> = HashMap::with_capacity(wanted.len());
-        for Entrant { ask, pass, asking, .. } in &mut entrants {
-            let pool = pools.entry(ask.slot).or_insert_with(|| {
-                let places = wanted.get(&ask.slot).copied().unwrap_or(0);
-                pass.way().enter_many(places)
-            });
-            if let Some(seat) = asking.is_alone().then(|| pool.split(ask.places())).flatten() {
+        for Entrant { ask, pass, .. } in entrants.iter_mut().filter(alone) {
+            let Some((wanted, pool)) = pools.get_mut(&ask.slot) else { continue };
+            let pool = pool.get_or_insert_with(|| pass.way().enter_many(*wanted));
+            if let Some(seat) = pool.split(ask.places()) {
                 *pass = seat;
             }
         }

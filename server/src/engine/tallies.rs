@@ -1,9 +1,12 @@
 //! How many people are where, by slot and state, as committed: for the clerk of an office, and for whoever watches a day.
 
+use std::hint::black_box;
+
 use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
     ids::OfficeNumber,
+    ledger::{LOOKED_AT, SLOTS_AT_HAND},
     registration::{Registration, RegistrationState},
     slot::{Lane, SlotKey},
 };
@@ -28,6 +31,15 @@ impl Tally {
 }
 
 impl Tallies {
+    /// Reads what counting in the first [`LOOKED_AT`] of these slots will read: one after the other, each would wait for memory.
+    pub(super) fn look_ahead(&self, slots: impl Iterator<Item = SlotKey>) {
+        let tallies = self.0.read();
+        if tallies.len() > SLOTS_AT_HAND {
+            let found = slots.take(LOOKED_AT).filter_map(|slot| tallies.get(&slot));
+            black_box(found.fold(0, |read, tally| read ^ tally.0[0]));
+        }
+    }
+
     /// A registration stands otherwise than it was shown before, if it was.
     pub(super) fn count(&self, before: Option<&Registration>, after: &Registration) {
         let mut tallies = self.0.write();

@@ -1,7 +1,7 @@
 //! Where calls come in: finds their service, waits as long as the caller does, sends the answer. The services are what
 //! generated code makes of ours.
 
-use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Context, time::Instant};
+use std::{convert::Infallible, future::poll_fn, mem, pin::Pin, sync::Arc, task::Context, time::Instant};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
@@ -21,7 +21,7 @@ use super::{
     language::Language,
     meter::Call,
     outbound::{self, Sealed},
-    quick::{self, Quick, Read},
+    quick::{self, Asked, Quick, Read},
     waiting::Waiting,
 };
 use crate::{
@@ -55,6 +55,8 @@ struct Clerk<'a> {
     desk: &'a Inner,
     sheet: Arc<CallSheet>,
     waiting: Waiting,
+    /// Asks that were read and are not begun: they are begun together.
+    asked: Vec<Asked>,
     /// Says how many of its asks wait.
     origin: Origin,
 }
@@ -83,7 +85,8 @@ impl Desk {
     /// Serves a connection until it ends; once `closing` says so, until its calls are answered.
     pub async fn serve(self, connection: Connection, closing: watch::Receiver<bool>) {
         let (sheet, waiting) = (self.0.metrics.call_sheet(), Waiting::default());
-        let mut clerk = Clerk { desk: &self.0, sheet, waiting, origin: Origin::default() };
+        let (asked, origin) = (Vec::new(), Origin::default());
+        let mut clerk = Clerk { desk: &self.0, sheet, waiting, asked, origin };
         connection::serve(connection, &mut clerk, closing).await;
     }
 }
@@ -144,16 +147,13 @@ impl Begin for Clerk<'_> {
                 let answer = registration.batch(head, stream, self.origin.clone());
                 return Some(Box::pin(carry(answer, respond, call, patience)));
             }
-            (Some(registration), Some(Method::REGISTER), Some(call)) => {
-                match quick::read(&head.headers, stream, cx) {
-                    Read::Whole(ask) => {
-                        let (from, waiting) = (&self.origin, &mut self.waiting);
-                        registration.quick.register((ask, from), &head.headers, (respond, call), waiting);
-                        return None;
-                    }
-                    Read::Other(body) => (Some(call), body),
+            (Some(_), Some(Method::REGISTER), Some(call)) => match quick::read(&head.headers, stream, cx) {
+                Read::Whole(wish) => {
+                    self.asked.push(Asked { wish, headers: head.headers, respond, call });
+                    return None;
                 }
-            }
+                Read::Other(body) => (Some(call), body),
+            },
             (_, _, call) => (call, Inbound::new(None, stream)),
         };
         let patience = deadline::passes(deadline::of(&head.headers));
@@ -163,6 +163,9 @@ impl Begin for Clerk<'_> {
 
     fn carry_on(&mut self, cx: &mut Context<'_>) {
         if let Some(registration) = &self.desk.registration {
+            // Not kept: a connection lasts, and most have one call at a time.
+            let asked = mem::take(&mut self.asked);
+            registration.quick.register_all(asked, &self.origin, &mut self.waiting);
             registration.quick.post(&mut self.waiting);
             registration.quick.carry_on(&mut self.waiting, cx);
         }

@@ -69,6 +69,14 @@ fn message(body: &Bytes) -> Option<&[u8]> {
     (fits && message.len() <= ASK_BYTES_AT_ONCE_MAX).then_some(message)
 }
 
+/// An ask that was read and is not begun, and the way back.
+pub(super) struct Asked {
+    pub(super) wish: Result<Wish, Status>,
+    pub(super) headers: HeaderMap,
+    pub(super) respond: SendResponse<Bytes>,
+    pub(super) call: Call,
+}
+
 /// Begins asks, and answers what the ledger need not be asked.
 #[derive(Debug)]
 pub(super) struct Quick {
@@ -85,19 +93,21 @@ impl Quick {
         Self { api, sold_out, overloaded: Overloaded::new() }
     }
 
-    /// Answers an ask, or has it wait.
-    pub(super) fn register(
-        &self,
-        (wish, from): (Result<Wish, Status>, &Origin),
-        headers: &HeaderMap,
-        (mut respond, call): (SendResponse<Bytes>, Call),
-        waiting: &mut Waiting,
-    ) {
+    /// Answers asks that came together, or has them wait.
+    pub(super) fn register_all(&self, mut asked: Vec<Asked>, from: &Origin, waiting: &mut Waiting) {
+        if asked.len() > 1 {
+            self.api.engine.look_ahead(asked.iter_mut().filter_map(|asked| asked.wish.as_mut().ok()));
+        }
+        asked.into_iter().for_each(|asked| self.register(asked, from, waiting));
+    }
+
+    fn register(&self, asked: Asked, from: &Origin, waiting: &mut Waiting) {
+        let Asked { wish, headers, mut respond, call } = asked;
         let wish = match wish {
             Ok(wish) => wish,
             Err(status) => return send(Err(status), respond, call),
         };
-        let language = Language::of_headers(headers);
+        let language = Language::of_headers(&headers);
         let key = RequestKey { caller: wish.caller, id: wish.request_id };
         let now = self.api.engine.now();
         let answer = match self.api.engine.begin(wish, from, now, waiting.next()) {
@@ -110,7 +120,7 @@ impl Quick {
             }
             Some(answer) => self.response(answer, key, (language, now)),
             None => {
-                let timeout = deadline::of(headers);
+                let timeout = deadline::of(&headers);
                 return waiting.hold(Held::new((respond, call), (key, language), timeout));
             }
         };
@@ -126,7 +136,12 @@ impl Quick {
     pub(super) fn carry_on(&self, waiting: &mut Waiting, cx: &mut Context<'_>) {
         let engine = &self.api.engine;
         let mut now = None;
-        waiting.poll(cx, |Held { respond, call, key, language, .. }, answer| {
+        let look = |letters: &[(usize, Answer)]| {
+            if letters.len() > 1 {
+                engine.directory().look_ahead_to_tell(letters.iter().map(|(_, answer)| answer));
+            }
+        };
+        waiting.poll(cx, look, |Held { respond, call, key, language, .. }, answer| {
             let now = *now.get_or_insert_with(|| engine.now());
             let response = match answer {
                 Some(answer) => self.response(engine.told(answer), key, (language, now)),

@@ -81,13 +81,20 @@ impl Waiting {
         self.calls.insert(Some(held));
     }
 
-    /// Lets go of calls whose answers have come, and of those whose callers have waited long enough: they have none.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, mut release: impl FnMut(Held, Option<Answer>)) {
+    /// Lets go of calls whose answers have come, after a look at all of these, and of those whose callers have waited long
+    /// enough: they have none.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&[(usize, Answer)]),
+        mut release: impl FnMut(Held, Option<Answer>),
+    ) {
         // No letter comes for nobody: a connection that is only refused does not look for one.
         if self.calls.is_empty() {
             return;
         }
         self.mailbox.collect(&mut self.letters, cx.waker());
+        look(&self.letters);
         for (number, answer) in self.letters.drain(..) {
             if let Some(Some(held)) = self.calls.try_remove(number) {
                 release(held, Some(answer));

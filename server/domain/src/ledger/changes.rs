@@ -1,6 +1,6 @@
 //! Which slots changed since that was asked last, for whoever publishes their figures. Not part of the state.
 
-use super::Ledger;
+use super::{Ledger, ahead::LOOKED_AT};
 use crate::{
     event::Change,
     gate::Figures,
@@ -47,7 +47,10 @@ impl Ledger {
     /// they stand now. A slot may stand there that did not change after all.
     pub fn take_changes(&mut self, changes: &mut Vec<(SlotKey, Option<Figures>)>) {
         changes.reserve_exact(self.changed.len());
-        changes.extend(self.changed.iter().map(|slot| (*slot, self.figures(*slot))));
+        for some in self.changed.chunks(LOOKED_AT) {
+            self.look_ahead(some.iter().copied());
+            changes.extend(some.iter().map(|slot| (*slot, self.figures(*slot))));
+        }
         self.changed.clear();
     }
 }

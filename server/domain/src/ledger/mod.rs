@@ -5,6 +5,7 @@
 //! only after the commit.
 
 mod administer;
+mod ahead;
 mod apply;
 mod attendance;
 mod catalogue;
@@ -33,6 +34,7 @@ use thin_vec::ThinVec;
 
 pub use self::{
     administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
+    ahead::{LOOKED_AT, OFFICES_AT_HAND, SLOTS_AT_HAND},
     apply::Misfit,
     attendance::Attendance,
     catalogue::CatalogConflict,

@@ -1,12 +1,8 @@
 //! Replay: applying events that are in the log already, many in a row. It changes nothing that applying them one by one
 //! would not.
 
-use super::{Ledger, Misfit};
+use super::{Ledger, Misfit, ahead::LOOKED_AT};
 use crate::event::{Change, Event};
-
-/// Events looked at before they are applied: enough that memory is waited for once, few enough that what was read is still
-/// at hand.
-const LOOKED_AT: usize = 64;
 
 /// How far a replay has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +33,7 @@ impl Ledger {
                 Change::Granted(registration) => Some(&**registration),
                 _ => None,
             });
+            self.look_ahead(grants.clone().map(|registration| registration.slot));
             self.roll.look_ahead(grants, pace);
             for event in some {
                 self.apply(event).map_err(|misfit| (applied, misfit))?;
