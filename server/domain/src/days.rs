@@ -103,7 +103,7 @@ impl<T> Days<T> {
         at
     }
 
-    /// Days come and go once a week at most.
+    /// Seldom: days come by the week and go by the day.
     fn rebuild<R>(&mut self, change: impl FnOnce(&mut Vec<ServiceDay>, &mut Vec<T>) -> R) -> R {
         let (mut days, mut values) =
             (mem::take(&mut self.days).into_vec(), mem::take(&mut self.values).into_vec());

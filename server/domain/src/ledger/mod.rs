@@ -188,7 +188,7 @@ impl DayState {
 /// The places of one slot. One tranche each for now: the log could hold several.
 #[derive(Debug, Clone, Copy)]
 struct Places {
-    /// Tranche numbers count from 1: of what is none, nothing tells but this.
+    /// They count from 1, so that a lane without places takes no room to say so.
     tranche: NonZeroU32,
     capacity: u32,
     taken: u32,

@@ -297,12 +297,7 @@ impl Ledger {
             let (row, found) = self.row_in(id, &states)?;
             self.take_again(row, &found, (slot, turn.session, at))?;
             self.change_queue(row, &found, (slot, turn))?;
-            if self
-                .day(slot.office, slot.day)
-                .and_then(|day| day.lanes[slot.lane.index()])
-                .map(|p| p.tranche())
-                != Some(tranche)
-            {
+            if self.places_mut(slot).map(|places| places.tranche()) != Some(tranche) {
                 return Err(Misfit::Tranche(tranche.0));
             }
             let Turn { session, queue_number } = turn;
