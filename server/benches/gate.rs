@@ -75,7 +75,10 @@ fn claims(criterion: &mut Criterion) {
         };
         for shards in [1, 2, 8] {
             let gate = gate(shards);
-            bench(&format!("gate, {shards} shards"), &|hint| drop(black_box(gate.way(hint).enter(1))));
+            bench(&format!("gate, {shards} shards"), &|hint| {
+                let mut pass = gate.enter(hint);
+                black_box(pass.claim(1) || pass.wait());
+            });
         }
         let free = AtomicU32::new(PLACES);
         bench("one atomic", &|_| take_one(&free));

@@ -62,11 +62,8 @@ pub struct SlotGate {
 }
 
 /// A way into a gate.
-#[derive(Clone, Debug)]
-pub struct Way(WayIn);
-
-#[derive(Clone, Debug)]
-enum WayIn {
+#[derive(Debug)]
+enum Way {
     /// The only one.
     Gate(Arc<SlotGate>),
     /// By one of several shards.
@@ -113,13 +110,15 @@ impl SlotGate {
         }
     }
 
-    /// A way in. `hint` spreads callers over shards.
+    /// Lets an ask in that holds neither permits nor a seat yet: whoever leaves it so bounds how many there are. `hint` spreads
+    /// callers over shards.
     #[must_use]
-    pub fn way(self: &Arc<Self>, hint: usize) -> Way {
-        Way(match self.permits.shard_way(hint) {
-            None => WayIn::Gate(self.clone()),
-            Some(way) => WayIn::Shard(way.clone()),
-        })
+    pub fn enter(self: &Arc<Self>, hint: usize) -> Pass {
+        let way = match self.permits.shard_way(hint) {
+            None => Way::Gate(self.clone()),
+            Some(way) => Way::Shard(way.clone()),
+        };
+        Pass { way, held: Held::Nothing }
     }
 
     /// Permits in the shards: a sum over moving parts, exact only at rest.
@@ -155,44 +154,10 @@ impl SlotGate {
 
 impl Way {
     fn counters(&self) -> (Counters<'_>, usize) {
-        match &self.0 {
-            WayIn::Gate(gate) => (gate.permits.counters(), 0),
-            WayIn::Shard(way) => way.counters(),
+        match self {
+            Self::Gate(gate) => (gate.permits.counters(), 0),
+            Self::Shard(way) => way.counters(),
         }
-    }
-
-    /// Lets an ask for `places` in.
-    #[must_use]
-    pub fn enter(&self, places: u32) -> Option<Pass> {
-        let (counters, shard) = self.counters();
-        if counters.claim(places, shard) {
-            return Some(self.clone().pass(Held::Permits(places)));
-        }
-        self.enter_standby()
-    }
-
-    /// Claims for several asks at once: `places` permits, or as many as there are. What is not [`Pass::split`] off goes
-    /// back when the pass is dropped.
-    #[must_use]
-    pub fn enter_many(&self, places: u32) -> Pass {
-        let (counters, shard) = self.counters();
-        self.clone().pass(Held::Permits(counters.take_up_to(places, shard)))
-    }
-
-    /// Lets an ask in without permit or seat: whoever calls this bounds how many there are.
-    #[must_use]
-    pub const fn enter_unseated(self) -> Pass {
-        self.pass(Held::Nothing)
-    }
-
-    /// Lets an ask in to wait without permits, unless too many do already.
-    #[must_use]
-    pub fn enter_standby(&self) -> Option<Pass> {
-        self.counters().0.wait().then(|| self.clone().pass(Held::Seat))
-    }
-
-    const fn pass(self, held: Held) -> Pass {
-        Pass { way: self, held }
     }
 }
 
@@ -250,28 +215,29 @@ impl Pass {
         }
     }
 
-    /// Takes exactly `places` of its permits for one ask, if it has as many.
-    #[must_use]
-    pub fn split(&mut self, places: u32) -> Option<Self> {
-        match &mut self.held {
-            Held::Permits(held) if *held >= places => {
-                *held -= places;
-                Some(self.way.clone().pass(Held::Permits(places)))
-            }
-            Held::Permits(_) | Held::Seat | Held::Nothing => None,
+    /// Takes exactly `places` permits, if there are as many; says whether it did. One that holds something already takes none.
+    pub fn claim(&mut self, places: u32) -> bool {
+        let (counters, shard) = self.way.counters();
+        let taken = self.held == Held::Nothing && counters.claim(places, shard);
+        if taken {
+            self.held = Held::Permits(places);
         }
+        taken
+    }
+
+    /// Takes a seat to wait without permits, unless too many do already; says whether it did.
+    pub fn wait(&mut self) -> bool {
+        let taken = self.held == Held::Nothing && self.way.counters().0.wait();
+        if taken {
+            self.held = Held::Seat;
+        }
+        taken
     }
 
     /// Reads what giving it back, or spending it, will write: for whoever has many.
     #[must_use]
     pub fn look(&self) -> bool {
         self.way.counters().0.debt() > 0
-    }
-
-    /// The way it came.
-    #[must_use]
-    pub const fn way(&self) -> &Way {
-        &self.way
     }
 
     /// Whether it waits without permits.
@@ -389,10 +355,12 @@ mod tests {
     #[test]
     fn a_party_is_collected_across_shards_or_waits() {
         let (gate, _keeper) = SlotGate::new(figures(8), 8);
-        let party = gate.way(3).enter(5).unwrap();
-        assert!(!party.is_standby());
-        let waiting = gate.way(0).enter(4).unwrap();
-        assert!(waiting.is_standby(), "three permits are left, and none is lost to the failed claim");
+        let (mut party, mut waiting) = (gate.enter(3), gate.enter(0));
+        assert!(party.claim(5));
+        assert!(
+            !waiting.claim(4) && waiting.wait(),
+            "three permits are left, and none is lost to the failed claim"
+        );
         assert_eq!((gate.permits_in(), gate.standbys()), (3, 1));
         drop((party, waiting));
         assert_eq!((gate.permits_in(), gate.standbys()), (8, 0));
@@ -401,8 +369,9 @@ mod tests {
     #[test]
     fn standbys_are_bounded() {
         let (gate, _keeper) = SlotGate::new(figures(0), 1);
-        let waiting: Vec<_> = (0..STANDBYS_PER_SLOT_MAX).map(|_| gate.way(0).enter(1).unwrap()).collect();
-        assert!(gate.way(0).enter(1).is_none());
+        let mut waiting: Vec<_> = (0..=STANDBYS_PER_SLOT_MAX).map(|_| gate.enter(0)).collect();
+        let seated = waiting.iter_mut().filter_map(|pass| pass.wait().then_some(())).count();
+        assert_eq!((seated, gate.standbys()), (STANDBYS_PER_SLOT_MAX as usize, STANDBYS_PER_SLOT_MAX));
         drop(waiting);
         assert_eq!(gate.standbys(), 0);
     }
@@ -410,8 +379,8 @@ mod tests {
     #[test]
     fn what_a_standby_got_is_settled_against_permits_that_come_home() {
         let (gate, mut keeper) = SlotGate::new(figures(2), 8);
-        let slow = gate.way(0).enter(2).unwrap();
-        let standby = gate.way(0).enter(1).unwrap();
+        let (mut slow, mut standby) = (gate.enter(0), gate.enter(0));
+        assert!(slow.claim(2) && !standby.claim(1) && standby.wait());
         assert_eq!(standby.spend(), 0);
         keeper.publish(figures(1), 0);
         assert_eq!((keeper.debt(), gate.permits_in()), (1, 0));
@@ -421,22 +390,23 @@ mod tests {
     }
 
     #[test]
-    fn one_claim_serves_a_batch_and_what_is_left_goes_back() {
+    fn whoever_holds_something_takes_no_more_and_whoever_holds_nothing_gives_nothing_back() {
         let (gate, mut keeper) = SlotGate::new(figures(5), 8);
-        let mut pool = gate.way(3).enter_many(9);
-        let (pair, single) = (pool.split(2).unwrap(), pool.split(1).unwrap());
-        assert!(pool.split(3).is_none(), "two are left");
-        assert_eq!(gate.way(0).enter_unseated().spend(), 0);
-        drop((pool, pair));
-        assert_eq!(single.spend(), 1);
-        keeper.publish(figures(4), 1);
-        assert_eq!((gate.permits_in(), gate.standbys(), keeper.debt()), (4, 0, 0));
+        let (mut pair, mut seated, mut late) = (gate.enter(3), gate.enter(3), gate.enter(3));
+        assert!(pair.claim(2) && seated.wait());
+        assert!(!pair.claim(1) && !pair.wait() && !seated.claim(1) && !seated.wait());
+        assert!(!late.claim(4), "three are left");
+        assert_eq!((gate.permits_in(), gate.standbys()), (3, 1));
+        assert_eq!((seated.spend(), late.spend(), pair.spend()), (0, 0, 2));
+        keeper.publish(figures(3), 2);
+        assert_eq!((gate.permits_in(), gate.standbys(), keeper.debt()), (3, 0, 0));
     }
 
     #[test]
     fn capacity_can_fall_below_what_is_out_and_rise_again() {
         let (gate, mut keeper) = SlotGate::new(figures(6), 8);
-        let held = gate.way(0).enter(4).unwrap();
+        let mut held = gate.enter(0);
+        assert!(held.claim(4));
         keeper.publish(figures(1), 0);
         assert_eq!((gate.permits_in(), keeper.debt()), (0, 3));
         keeper.publish(figures(5), 0);

@@ -78,6 +78,13 @@ pub(super) struct Entrant {
     pub(super) passed_at: UnixMillis,
 }
 
+impl Entrant {
+    /// Claims what it asks for, unless one of its party asks elsewhere already; says whether it got it.
+    pub(super) fn claim(&mut self) -> bool {
+        self.asking.is_alone() && self.pass.claim(self.ask.places())
+    }
+}
+
 /// Asks that came together, a batch or what one connection sent in one go, counted as waiting until they are taken.
 #[derive(Debug)]
 pub(super) struct Crowd {

@@ -6,10 +6,9 @@
 use std::{sync::Arc, time::Instant};
 
 use compact_str::CompactString;
-use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
-    gate::{Pass, SlotGate},
+    gate::SlotGate,
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey},
     ledger::LOOKED_AT,
     nik::Nik,
@@ -151,7 +150,7 @@ impl Engine {
     }
 
     /// Asks for many places at once; the answers come in the order of the wishes. Not atomic: each wish is decided by
-    /// itself. One claim a slot, and one message to the ledger.
+    /// itself. One message to the ledger.
     pub async fn register_batch(&self, wishes: Vec<Wish>, from: &Origin) -> Vec<Answer> {
         let (mut sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
@@ -162,12 +161,15 @@ impl Engine {
             }
             let Some(wish) = wishes.next() else { break };
             match self.prepare(wish, (from, now), || sitting.seat(at), &mut ready) {
-                Ok(Reached::Ready | Reached::Waiting) => {}
+                // What finds no permit goes along all the same: a batch is bounded, and so are the asks of all batches that
+                // wait, and the ledger refuses it in its turn.
+                Ok(Reached::Ready) => _ = ready.last_mut().map(Entrant::claim),
+                Ok(Reached::Waiting) => {}
                 Ok(Reached::Answer(granted)) => sitting.tell(at, Ok(granted)),
                 Err(failure) => sitting.tell(at, Err(failure)),
             }
         }
-        self.hand_over_all(ready);
+        self.send_all(ready);
         let answers = sitting.all().await.into_iter();
         answers.map(|answer| self.told(answer.unwrap_or(Err(Failure::OutcomeUnknown)))).collect()
     }
@@ -254,7 +256,7 @@ impl Engine {
             Found::Vacant => {}
             found => return found.reached(),
         }
-        let pass = gate.way(spread(&ask)).enter_unseated();
+        let pass = gate.enter(spread(&ask));
         let asking = self.read.askings.begin(&ask.applicants, from);
         ready.push(Entrant { ask, pass, asking, passed_at: now });
         Ok(Reached::Ready)
@@ -263,41 +265,16 @@ impl Engine {
     /// Claims; if there is nothing to be had, the caller is told. From here to the queue there is no await: a caller that goes
     /// away takes no permit with it.
     fn claim(&self, entrant: &mut Entrant) -> bool {
-        let (way, places) = (entrant.pass.way(), entrant.ask.places());
-        let pass = if entrant.asking.is_alone() { way.enter(places) } else { way.enter_standby() };
-        match pass {
-            Some(pass) => entrant.pass = pass,
-            None => {
-                self.give_back(entrant.ask.request, &Refusal::Busy.into());
-                return false;
-            }
+        let is_in = entrant.claim() || entrant.pass.wait();
+        if !is_in {
+            self.give_back(entrant.ask.request, &Refusal::Busy.into());
         }
-        true
+        is_in
     }
 
     /// It did not get to the ledger. Whoever joined in between is told the same.
     fn give_back(&self, request: RequestKey, failure: &Failure) {
         self.read.requests.withdraw(request).answer(&Err(failure.clone()));
-    }
-
-    /// Claims once a slot and sends once. An ask that finds no permit goes along all the same: a batch is bounded, and
-    /// so are the asks of all batches that wait, and the ledger refuses it in its turn.
-    fn hand_over_all(&self, mut entrants: Vec<Entrant>) {
-        // Of each slot what is wanted, and once it is claimed, what there was.
-        let mut pools: HashMap<SlotKey, (u32, Option<Pass>)> = HashMap::new();
-        let alone = |entrant: &&mut Entrant| entrant.asking.is_alone();
-        for Entrant { ask, .. } in entrants.iter_mut().filter(alone) {
-            pools.entry(ask.slot).or_default().0 += ask.places();
-        }
-        for Entrant { ask, pass, .. } in entrants.iter_mut().filter(alone) {
-            let Some((wanted, pool)) = pools.get_mut(&ask.slot) else { continue };
-            let pool = pool.get_or_insert_with(|| pass.way().enter_many(*wanted));
-            if let Some(seat) = pool.split(ask.places()) {
-                *pass = seat;
-            }
-        }
-        drop(pools);
-        self.send_all(entrants);
     }
 
     /// Sends asks to the ledger as one order, or tells all of them why not.
