@@ -75,7 +75,8 @@ impl Congestion {
             let fits = asks as u128 * BATCH_TAKES_MAX.as_micros() / took.as_micros();
             self.batch = usize::try_from(fits).unwrap_or(WAITING_MIN).max(WAITING_MIN);
         } else if asks >= self.batch {
-            self.batch = (2 * self.batch).min(BATCH_COMMANDS_MAX);
+            // Larger than it might be: the last order that is taken is taken whole.
+            self.batch = (2 * asks).min(BATCH_COMMANDS_MAX);
         }
     }
 
@@ -242,9 +243,10 @@ mod tests {
             (256, 61, 251),
             (0, 1, 251),
             (251, 1, 502),
-            (600, 1, 1_004),
-            (1_004, 1, 2_008),
-            (2_008, 1, BATCH_COMMANDS_MAX - 80),
+            (600, 1, 1_200),
+            (1_199, 1, 1_200),
+            (1_200, 1, 2_400),
+            (2_400, 1, BATCH_COMMANDS_MAX),
             (BATCH_COMMANDS_MAX, 1, BATCH_COMMANDS_MAX),
             (BATCH_COMMANDS_MAX, 4_096, WAITING_MIN),
         ] {
