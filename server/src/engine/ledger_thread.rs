@@ -277,7 +277,7 @@ impl LedgerThread {
                 self.metrics.waited(queued.elapsed(), entrants.len());
                 for at in 0..entrants.len() {
                     if at % LOOKED_AT == 0 {
-                        self.ledger.look_ahead(entrants.as_slice().iter().map(|entrant| entrant.ask.slot));
+                        self.ledger.look_ahead_at(entrants.as_slice().iter().map(|entrant| &entrant.ask));
                     }
                     entrants.next().into_iter().for_each(|entrant| self.register(entrant));
                 }

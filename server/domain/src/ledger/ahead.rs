@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use super::{DayState, Ledger};
-use crate::slot::SlotKey;
+use crate::{registration::Ask, slot::SlotKey};
 
 /// Slots looked at in one go: enough that memory is waited for once, few enough that what was read is still at hand.
 pub const LOOKED_AT: usize = 64;
@@ -13,10 +13,18 @@ pub const LOOKED_AT: usize = 64;
 pub const SLOTS_AT_HAND: usize = 2_048;
 /// and offices with about as many.
 pub const OFFICES_AT_HAND: usize = 64;
+/// Rows whose entries in the indices are at hand anyway.
+pub(super) const ROWS_AT_HAND: usize = 32_768;
 
 impl Ledger {
-    /// Reads what asks for these slots are decided by: [`LOOKED_AT`] of them, and no more.
-    pub fn look_ahead(&self, slots: impl Iterator<Item = SlotKey> + Clone) {
+    /// Reads what these asks are decided by: [`LOOKED_AT`] of them, and no more.
+    pub fn look_ahead_at<'a>(&self, asks: impl Iterator<Item = &'a Ask> + Clone) {
+        self.look_ahead(asks.clone().map(|ask| ask.slot));
+        self.roll.look_ahead_at(asks);
+    }
+
+    /// Reads what is known of these slots: [`LOOKED_AT`] of them, and no more.
+    pub(super) fn look_ahead(&self, slots: impl Iterator<Item = SlotKey> + Clone) {
         if self.offices.len() <= OFFICES_AT_HAND {
             return;
         }

@@ -1,12 +1,12 @@
 //! A table that finds rows by a key which stands in the row itself: eight bytes an entry. It owns hashes and row
 //! numbers, never keys. The ledger changes it; other threads may look into it meanwhile.
 
-use std::num::NonZeroU32;
+use std::{array, num::NonZeroU32};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
 
-use super::replay::Pace;
+use super::{ahead::LOOKED_AT, replay::Pace};
 
 /// Bits of the hash that choose a part. A table that grows moves all of its entries: in parts, no step is long, and
 /// nobody waits long for one.
@@ -65,7 +65,19 @@ impl Index {
     pub(super) fn look_ahead(&mut self, hash: u32, pace: Pace) -> u32 {
         let part = self.parts[part_of(hash)].get_mut();
         part.make_room(pace);
-        part.places.get(part.home(hash)).copied().flatten().map_or(0, |entry| entry.hash)
+        part.hash_at(part.home(hash))
+    }
+
+    /// The same of [`LOOKED_AT`] hashes at most, while others may look too. A processor waits for several reads at once, but never
+    /// across a lock: so all of their parts are locked first.
+    pub(super) fn look_at_homes(&self, mut hashes: impl Iterator<Item = u32>) -> u32 {
+        let parts: [_; LOOKED_AT] = array::from_fn(|_| {
+            let hash = hashes.next()?;
+            // Two hashes may be of one part. Whoever changes it waits for both, and does not come between them.
+            let part = self.part(hash).read_recursive();
+            Some((part.home(hash), part))
+        });
+        parts.iter().flatten().fold(0, |read, (home, part)| read ^ part.hash_at(*home))
     }
 
     /// Every row, in no particular order.
@@ -124,6 +136,10 @@ impl Part {
     fn home(&self, hash: u32) -> usize {
         let within_part = u64::from(hash << PART_BITS);
         usize::try_from((within_part * self.homes as u64) >> u32::BITS).unwrap_or(usize::MAX)
+    }
+
+    fn hash_at(&self, place: usize) -> u32 {
+        self.places.get(place).copied().flatten().map_or(0, |entry| entry.hash)
     }
 
     fn rows_of(&self, hash: u32) -> impl Iterator<Item = RowNumber> {

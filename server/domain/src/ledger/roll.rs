@@ -4,6 +4,7 @@
 use std::{hint::black_box, sync::Arc};
 
 use super::{
+    ahead::{LOOKED_AT, ROWS_AT_HAND},
     finder::{Finder, Indices},
     index::{Index, RowNumber},
     replay::Pace,
@@ -13,7 +14,7 @@ use crate::{
     code::BookingCode,
     ids::{RegistrationId, RequestKey},
     nik::ApplicantKey,
-    registration::{Applicant, Billing, Registration},
+    registration::{Applicant, Ask, Billing, Registration},
 };
 
 /// Every registration in memory.
@@ -90,6 +91,22 @@ impl Roll {
             }
         }
         // What is read and not used need not be read.
+        black_box(read);
+    }
+
+    /// Reads where asks will be looked for in the indices, and where what they are granted will stand, [`LOOKED_AT`] of them at
+    /// most.
+    pub(super) fn look_ahead_at<'a>(&self, asks: impl Iterator<Item = &'a Ask> + Clone) {
+        if self.rows.len() <= ROWS_AT_HAND {
+            return;
+        }
+        let (indices, asks) = (self.indices(), asks.take(LOOKED_AT));
+        let applicants = asks.clone().filter_map(|ask| ask.applicants.first());
+        let codes = asks.clone().map(|ask| BookingCode::draw(ask.code_seed, 0));
+        let read = indices.requests.look_at_homes(asks.clone().map(|ask| indices.hash(&ask.request)))
+            ^ indices.live.look_at_homes(applicants.map(|applicant| indices.hash(&applicant.key)))
+            ^ indices.codes.look_at_homes(codes.map(|code| indices.hash(&code)))
+            ^ indices.ids.look_at_homes(asks.map(|ask| indices.hash(&ask.registration)));
         black_box(read);
     }
 
