@@ -3,6 +3,7 @@
 mod chain;
 mod codec;
 mod memory;
+mod read_ahead;
 mod sqlite;
 mod wal;
 

@@ -1,6 +1,7 @@
 //! The log in one SQLite file: a row a batch, no secondary index, WAL, synced at every commit.
 
 use std::{
+    fs::File,
     mem,
     path::{Path, PathBuf},
 };
@@ -8,7 +9,7 @@ use std::{
 use kuota_domain::time::UnixMillis;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig, params};
 
-use super::{AppendError, EventLog, ReadError, Row, WalReport, wal};
+use super::{AppendError, EventLog, ReadError, Row, WalReport, read_ahead::ReadAhead, wal};
 
 /// Marks the file as ours: "Kuot".
 const APPLICATION_ID: i32 = 0x4B75_6F74;
@@ -57,6 +58,9 @@ pub struct LogOptions {
 pub struct SqliteLog {
     connection: Connection,
     path: PathBuf,
+    /// The same file, to be read ahead. Never closed before the connection: whoever closes a file gives up all locks that
+    /// its process has on it, and SQLite does not learn of it: <https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>.
+    file: File,
 }
 
 impl SqliteLog {
@@ -90,7 +94,8 @@ impl SqliteLog {
             let pages = i64::try_from(bytes / u64::from(page_bytes.max(1))).unwrap_or(i64::MAX).max(1);
             connection.pragma_update(None, "max_page_count", pages).map_err(|error| unreadable(&error))?;
         }
-        Ok((Self { connection, path: path.to_owned() }, report))
+        let file = File::open(path).map_err(|error| ReadError::Storage(error.to_string()))?;
+        Ok((Self { connection, path: path.to_owned(), file }, report))
     }
 
     fn insert(&self, row: &Row) -> rusqlite::Result<()> {
@@ -132,7 +137,13 @@ impl EventLog for SqliteLog {
     }
 
     fn read(&mut self, visit: &mut dyn FnMut(&Row) -> Result<(), ReadError>) -> Result<(), ReadError> {
-        read_all(&self.connection, visit)
+        let last_seq = self.last_seq()?;
+        let mut ahead = ReadAhead::of(&self.file);
+        ahead.reached(0, last_seq);
+        read_all(&self.connection, &mut |row| {
+            ahead.reached(row.last_seq, last_seq);
+            visit(row)
+        })
     }
 
     fn last_seq(&mut self) -> Result<u64, ReadError> {
