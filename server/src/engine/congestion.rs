@@ -16,6 +16,9 @@ use crate::{
     telemetry::Shed,
 };
 
+/// What a log is believed to take that nothing is known of: a first sync may be slow, and says little.
+const UNKNOWN_PER_S: usize = (WAITING_MAX * 1_000).div_ceil(STAY_MAX.as_millis() as usize);
+
 /// Measures waits and what is served, and concludes from them, once an interval.
 #[derive(Debug)]
 pub(super) struct Congestion {
@@ -27,7 +30,7 @@ pub(super) struct Congestion {
     served: usize,
     /// since then, when so many had been shed.
     counted_since: (Instant, u64),
-    /// What the log takes, in asks a second.
+    /// What the log takes, in asks a second, as far as that is known.
     served_per_s: usize,
     /// How many asks a batch may have.
     batch: usize,
@@ -55,7 +58,7 @@ impl Congestion {
             least: None,
             served: 0,
             counted_since: (now, 0),
-            served_per_s: 0,
+            served_per_s: UNKNOWN_PER_S,
             batch: WAITING_MIN,
             limit: None,
             asked_per_served: 1,
@@ -90,7 +93,7 @@ impl Congestion {
         // While the log takes nothing at all, whoever waits tells.
         let wait = self.least.take().or(waiting).unwrap_or_default();
         let anybody_shed = shed > self.counted_since.1;
-        self.measure(now, waiting.is_some(), shed);
+        self.measure(now, (wait, waiting.is_some()), shed);
         self.limit = match self.limit {
             _ if wait > WAIT_TARGET => Some(self.taken_in(STAY_MAX)),
             None => None,
@@ -114,9 +117,9 @@ impl Congestion {
         self.limit.is_some() && now.duration_since(queued) > STALE_AFTER
     }
 
-    /// Takes what was served as what can be, while somebody waits for it.
-    fn measure(&mut self, now: Instant, is_waited_for: bool, shed: u64) {
-        if self.served == 0 && is_waited_for {
+    /// Takes what was served as what can be, while too many wait for it.
+    fn measure(&mut self, now: Instant, (wait, is_waited_for): (Duration, bool), shed: u64) {
+        if self.served == 0 && is_waited_for && wait <= STALE_AFTER {
             // The log is at a batch for longer than an interval: both counts go on.
             return;
         }
@@ -124,8 +127,14 @@ impl Congestion {
             usize::try_from(now.duration_since(self.counted_since.0).as_millis()).unwrap_or(usize::MAX);
         let served_per_s = self.served.saturating_mul(1_000) / took_ms.max(1);
         // More is believed at once, less by quarters, so that one slow sync does not halve the limit: one that is too low
-        // costs places, one too high only time.
-        self.served_per_s = served_per_s.max((3 * self.served_per_s + served_per_s) / 4);
+        // costs places, one too high only time. By halves, where asks have become stale by then. And where nobody waits for
+        // long, that few were served says nothing of the log.
+        let believed = match wait {
+            _ if wait > STALE_AFTER => usize::midpoint(self.served_per_s, served_per_s),
+            _ if wait > WAIT_TARGET => (3 * self.served_per_s + served_per_s) / 4,
+            _ => self.served_per_s,
+        };
+        self.served_per_s = served_per_s.max(believed);
         self.asked_per_served = 1 + (shed - self.counted_since.1) / (self.served.max(1) as u64);
         (self.served, self.counted_since) = (0, (now, shed));
     }
@@ -169,8 +178,19 @@ mod tests {
     type Row = (&'static [u64], Option<u64>, usize, u64, Option<usize>);
 
     fn play(rows: &[Row]) {
+        play_after(|_| {}, rows);
+    }
+
+    /// What it takes is known: 10,000 a second.
+    fn known(congestion: &mut Congestion) {
+        congestion.served_per_s = 10_000;
+    }
+
+    /// The same after what somebody makes of it first.
+    fn play_after(before: impl FnOnce(&mut Congestion), rows: &[Row]) {
         let start = Instant::now();
         let mut congestion = Congestion::new(start);
+        before(&mut congestion);
         let mut shed_ever = 0;
         for (number, (waits, waiting, served, shed, expected)) in rows.iter().enumerate() {
             waits.iter().for_each(|wait| congestion.handed_over(ms(*wait)));
@@ -192,44 +212,69 @@ mod tests {
         play(&[
             (&[], None, 0, 0, None),
             (&[900, 50, 700], Some(300), 100, 0, None),
-            (&[51, 60], Some(0), 100, 0, Some(300)),
+            (&[51, 60], Some(0), 100, 0, Some(3 * WAITING_MAX / 4 + 75)),
         ]);
     }
 
     #[test]
     fn the_limit_is_what_the_log_takes_in_the_time_an_ask_may_stay() {
-        play(&[
-            (&[80], Some(80), 1_000, 0, Some(3_000)),
-            // Less is believed by quarters, more at once.
-            (&[80], Some(80), 600, 9_000, Some(2_700)),
-            (&[80], Some(80), 600, 9_000, Some(2_475)),
-            (&[80], Some(80), 3_000, 9_000, Some(9_000)),
-            (&[80], Some(80), 1_000_000, 9_000, Some(WAITING_MAX)),
-        ]);
-        play(&[(&[80], Some(80), 1, 0, Some(WAITING_MIN))]);
+        play_after(
+            known,
+            &[
+                (&[80], Some(80), 1_000, 0, Some(3_000)),
+                // Less is believed by quarters, by halves where asks are stale, more at once.
+                (&[80], Some(80), 600, 9_000, Some(2_700)),
+                (&[80], Some(80), 600, 9_000, Some(2_475)),
+                (&[601], Some(80), 600, 9_000, Some(2_137)),
+                (&[80], Some(80), 3_000, 9_000, Some(9_000)),
+                (&[80], Some(80), 1_000_000, 9_000, Some(WAITING_MAX)),
+            ],
+        );
+        play_after(|congestion| congestion.served_per_s = 0, &[(&[80], Some(80), 1, 0, Some(WAITING_MIN))]);
     }
 
     #[test]
-    fn a_log_that_stands_still_is_seen_by_whoever_waits_and_is_asked_as_much_as_before() {
+    fn a_log_that_stands_still_is_asked_as_much_as_before_and_less_only_when_asks_are_stale() {
+        play_after(
+            known,
+            &[
+                (&[1], None, 1_000, 0, None),
+                (&[1], Some(40), 1_000, 0, None),
+                (&[], Some(140), 0, 0, Some(3_000)),
+                (&[], Some(240), 0, 5_000, Some(3_000)),
+                // It is back: what was served in three intervals, and no more than that is made of it.
+                (&[340], Some(1), 2_000, 0, Some(2_749)),
+                (&[], Some(601), 0, 0, Some(1_374)),
+                (&[], Some(701), 0, 0, Some(687)),
+                (&[750], Some(1), 2_000, 0, Some(6_000)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_slow_sync_sheds_nobody_while_nothing_is_known_nor_after_a_quiet_hour() {
         play(&[
-            (&[1], None, 1_000, 0, None),
-            (&[1], Some(40), 1_000, 0, None),
-            (&[], Some(140), 0, 0, Some(3_000)),
-            (&[], Some(240), 0, 5_000, Some(3_000)),
-            // It is back: what was served in three intervals, and no more than that is made of it.
-            (&[340], Some(1), 2_000, 0, Some(2_749)),
+            (&[], Some(140), 0, 0, Some(WAITING_MAX)),
+            (&[240], Some(10), 1_000, 0, Some(3 * WAITING_MAX / 4 + 375)),
+            (&[], None, 0, 0, None),
+            (&[2], None, 10, 0, None),
+            (&[], None, 0, 0, None),
+            (&[], Some(140), 0, 0, Some(3 * WAITING_MAX / 4 + 375)),
         ]);
     }
 
     #[test]
     fn it_ends_when_waits_are_short_and_nobody_is_shed() {
-        play(&[
-            (&[80], Some(80), 1_000, 500, Some(3_000)),
-            (&[20], Some(20), 1_000, 500, Some(3_750)),
-            (&[20], Some(20), 1_000, 500, Some(4_687)),
-            (&[20], Some(20), 1_000, 0, None),
-            (&[], None, 0, 0, None),
-        ]);
+        play_after(
+            known,
+            &[
+                (&[80], Some(80), 1_000, 500, Some(3_000)),
+                (&[20], Some(20), 1_000, 500, Some(3_750)),
+                (&[20], Some(20), 1_000, 500, Some(4_687)),
+                (&[20], Some(20), 1_000, 0, None),
+                (&[], None, 0, 0, None),
+            ],
+        );
     }
 
     #[test]
