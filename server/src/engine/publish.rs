@@ -21,16 +21,16 @@ use super::{
 };
 
 impl LedgerThread {
-    /// Makes everything in the log visible.
+    /// Makes everything in the log visible. Nobody looks yet: so slots may come before registrations, which are counted there.
     pub(super) fn publish_recovered(&mut self) {
-        for (row, registration) in self.ledger.rows() {
-            self.read.put(row, registration);
-        }
-        self.ledger.cases().for_each(|case| self.read.cases.put(case));
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
         let figures: Vec<_> = slots.into_iter().map(|slot| (slot, self.ledger.figures(slot))).collect();
         self.publish_figures(&figures, &[]);
+        for (row, registration) in self.ledger.rows() {
+            self.read.put(row, registration);
+        }
+        self.ledger.cases().for_each(|case| self.read.cases.put(case));
     }
 
     pub(super) fn publish(&mut self, mut batch: Batch) {
@@ -201,6 +201,7 @@ impl LedgerThread {
                 let directory = directory.get_or_insert_with(|| (**self.read.directory.load()).clone());
                 directory.add_slot(slot, &gate);
                 self.keepers.insert(slot, keeper);
+                self.read.tallies.open(slot);
             }
         }
         if let Some(directory) = directory {

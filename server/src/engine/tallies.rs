@@ -18,7 +18,7 @@ use super::Engine;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tally([u32; RegistrationState::ALL.len()]);
 
-/// Every slot that somebody was ever granted. Written by the ledger's thread alone.
+/// Every slot's. Written by the ledger's thread alone.
 #[derive(Debug, Default)]
 pub(super) struct Tallies(RwLock<HashMap<SlotKey, Tally>>);
 
@@ -38,6 +38,11 @@ impl Tallies {
             let found = slots.take(LOOKED_AT).filter_map(|slot| tallies.get(&slot));
             black_box(found.fold(0, |read, tally| read ^ tally.0[0]));
         }
+    }
+
+    /// There is a slot: makes room for it now, and not when an opening has thousands ask.
+    pub(super) fn open(&self, slot: SlotKey) {
+        self.0.write().entry(slot).or_default();
     }
 
     /// A registration stands otherwise than it was shown before, if it was.
