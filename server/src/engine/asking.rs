@@ -7,50 +7,47 @@ use std::sync::{
 };
 
 use crossbeam_utils::CachePadded;
-use dashmap::{DashMap, Entry};
-use hashbrown::DefaultHashBuilder;
+use hashbrown::hash_table::Entry;
 use kuota_domain::{nik::ApplicantKey, registration::Applicant};
 use smallvec::SmallVec;
 
-use super::admission::{Counted, Origin};
-use crate::limits::UNDER_WAY_PARTS;
-
-type Applicants = DashMap<ApplicantKey, (), DefaultHashBuilder>;
+use super::{
+    admission::{Counted, Origin},
+    parted::Parted,
+};
 
 /// Every ask on its way, and every applicant with one.
 #[derive(Debug, Default)]
 pub(super) struct Askings(Arc<UnderWay>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct UnderWay {
-    applicants: Applicants,
+    applicants: Parted<ApplicantKey, ()>,
     /// Every ask counts itself in and out: on a line of its own. Relaxed: it orders nothing.
     asks: CachePadded<AtomicUsize>,
-}
-
-impl Default for UnderWay {
-    fn default() -> Self {
-        let hashing = DefaultHashBuilder::default();
-        let applicants = DashMap::with_hasher_and_shard_amount(hashing, UNDER_WAY_PARTS);
-        Self { applicants, asks: CachePadded::default() }
-    }
 }
 
 impl Askings {
     /// Notes that a party has an ask on its way, and where from.
     pub(super) fn begin(&self, party: &[Applicant], from: &Origin) -> Asking {
         let (mut taken, mut alone) = (SmallVec::new(), true);
-        for applicant in party {
-            match self.0.applicants.entry(applicant.key) {
+        for Applicant { key, .. } in party {
+            self.0.applicants.enter(key, |entry| match entry {
                 Entry::Vacant(vacant) => {
-                    vacant.insert(());
-                    taken.push(applicant.key);
+                    vacant.insert((*key, ()));
+                    taken.push(*key);
                 }
                 Entry::Occupied(_) => alone = false,
-            }
+            });
         }
         self.0.asks.fetch_add(1, Ordering::Relaxed);
         Asking { taken, alone, under_way: self.0.clone(), _counted: from.count() }
+    }
+
+    /// Many are over.
+    pub(super) fn end_all(&self, mut over: Vec<Asking>) {
+        let taken = over.iter_mut().flat_map(|asking| asking.taken.drain(..));
+        self.0.applicants.remove_all(&taken.collect::<Vec<_>>(), |_, ()| {});
     }
 
     /// Asks that are not answered.

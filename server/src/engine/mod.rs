@@ -16,6 +16,7 @@ mod history;
 mod ledger_thread;
 mod log_thread;
 mod operate;
+mod parted;
 mod payments;
 mod publish;
 mod read_model;

@@ -18,6 +18,7 @@ use super::{
     directory::OfficesView,
     ledger_thread::LedgerThread,
     operate::OperatorView,
+    requests::Waiters,
 };
 
 impl LedgerThread {
@@ -35,7 +36,7 @@ impl LedgerThread {
 
     pub(super) fn publish(&mut self, mut batch: Batch) {
         let mut waiters = mem::take(&mut self.published);
-        let mut dropped_days = Vec::new();
+        let (mut dropped_days, mut shown) = (Vec::new(), Vec::with_capacity(batch.publications.len()));
         let mut publications = batch.publications.drain(..);
         for at in 0..publications.len() {
             if at % LOOKED_AT == 0 {
@@ -48,8 +49,8 @@ impl LedgerThread {
                     if let Some(happening) = happening {
                         self.metrics.happened(happening, registration.slot.lane);
                     }
-                    let waiting = self.read.requests.withdraw(registration.request);
-                    waiters.push((waiting, Granted { registration, durable: true }));
+                    shown.push(registration.request);
+                    waiters.push((Waiters::default(), Granted { registration, durable: true }));
                 }
                 Publication::Case(case) => self.read.cases.put(&case),
                 Publication::CaseForgotten(number) => self.read.cases.forget(number),
@@ -58,12 +59,13 @@ impl LedgerThread {
             }
         }
         drop(publications);
+        self.read.requests.withdraw_all(&shown, |at, waiting| waiters[at].0 = waiting);
         self.publish_dropped(&dropped_days);
         self.publish_catalog(batch.offices.take(), batch.view.take());
         // Spent permits are gone with the places; the rest come home before the slots' words are written.
         let mut spent = vec![0; batch.figures.len()];
         let (mut commands, mut operations, mut flushes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut answers = Vec::new();
+        let (mut answers, mut over) = (Vec::new(), Vec::with_capacity(batch.replies.len()));
         let mut replies = batch.replies.drain(..);
         for at in 0..replies.len() {
             if at % LOOKED_AT == 0 {
@@ -79,7 +81,7 @@ impl LedgerThread {
                         drop(pass);
                         answers.push((request, slot, places, verdict));
                     }
-                    drop(asking);
+                    over.push(asking);
                 }
                 Reply::Command { verdict, wanted, answer } => commands.push((answer, wanted, verdict)),
                 Reply::Operate { outcome, answer } => operations.push((answer, outcome)),
@@ -87,6 +89,7 @@ impl LedgerThread {
             }
         }
         drop(replies);
+        self.read.askings.end_all(over);
         self.publish_figures(&batch.figures, &spent);
         self.settle();
         for (waiting, granted) in waiters.drain(..) {

@@ -5,16 +5,15 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use dashmap::{DashMap, Entry};
-use hashbrown::DefaultHashBuilder;
+use hashbrown::hash_table::Entry;
 use kuota_domain::{
     ids::{ContentHash, RequestKey},
     ledger::Finder,
     registration::Registration,
 };
 
-use super::{Answer, Durability, Failure, Granted, caller::Caller};
-use crate::limits::{JOINERS_PER_REQUEST_MAX, UNDER_WAY_PARTS};
+use super::{Answer, Durability, Failure, Granted, caller::Caller, parted::Parted};
+use crate::limits::JOINERS_PER_REQUEST_MAX;
 
 /// A request whose outcome is not known yet.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ pub(super) enum Found {
 /// into `pending` first, and then for the registration, never misses it.
 #[derive(Debug)]
 pub(super) struct Requests {
-    pending: DashMap<RequestKey, Pending, DefaultHashBuilder>,
+    pending: Parted<RequestKey, Pending>,
     done: Finder,
     impatient: Arc<AtomicUsize>,
 }
@@ -70,13 +69,12 @@ pub(super) struct Requests {
 impl Requests {
     /// None pending; those that were granted are found there.
     pub(super) fn of(done: Finder) -> Self {
-        let pending = DashMap::with_hasher_and_shard_amount(DefaultHashBuilder::default(), UNDER_WAY_PARTS);
-        Self { pending, done, impatient: Arc::default() }
+        Self { pending: Parted::default(), done, impatient: Arc::default() }
     }
 
     /// Whether anything is known of an id: cheap, and without the hash of the content.
     pub(super) fn knows(&self, key: RequestKey) -> bool {
-        self.pending.contains_key(&key) || self.done.by_request(key).is_some()
+        self.pending.contains(&key) || self.done.by_request(key).is_some()
     }
 
     /// Whether any call that waits would take a decision for an answer.
@@ -93,10 +91,10 @@ impl Requests {
         content: ContentHash,
         waiting: (Durability, impl FnOnce() -> Caller),
     ) -> Found {
-        match self.pending.get_mut(&key) {
-            Some(mut pending) => self.join_pending(&mut pending, content, waiting),
+        self.pending.look(&key, |pending| match pending {
+            Some(pending) => self.join_pending(pending, content, waiting),
             None => self.done.by_request(key).map_or(Found::Vacant, |done| known(done, key, content)),
-        }
+        })
     }
 
     fn join_pending(
@@ -137,8 +135,8 @@ impl Requests {
         content: ContentHash,
         waiting: (Durability, impl FnOnce() -> Caller),
     ) -> Found {
-        match self.pending.entry(key) {
-            Entry::Occupied(mut pending) => self.join_pending(pending.get_mut(), content, waiting),
+        self.pending.enter(&key, |entry| match entry {
+            Entry::Occupied(mut pending) => self.join_pending(&mut pending.get_mut().1, content, waiting),
             Entry::Vacant(vacant) => {
                 // Looked at while nobody else can enter the id: it may have been done in between.
                 if let Some(done) = self.done.by_request(key) {
@@ -146,18 +144,18 @@ impl Requests {
                 }
                 let (durability, caller) = waiting;
                 let first = Some(self.waiter(caller(), durability));
-                vacant.insert(Pending { content, decided: None, first, joined: Vec::new() });
+                vacant.insert((key, Pending { content, decided: None, first, joined: Vec::new() }));
                 Found::Vacant
             }
-        }
+        })
     }
 
     /// The ledger granted it, and the log does not have it yet: answers those who did not ask for more. Says whether
     /// there were any.
     pub(super) fn decided(&self, registration: &Arc<Registration>) -> bool {
-        let mut told = false;
-        if let Some(mut pending) = self.pending.get_mut(&registration.request) {
-            let pending = &mut *pending;
+        self.pending.look(&registration.request, |pending| {
+            let Some(pending) = pending else { return false };
+            let mut told = false;
             let is_impatient = |waiter: &mut Waiter| waiter.impatience.is_some();
             let first = pending.first.take_if(is_impatient);
             for waiter in first.into_iter().chain(pending.joined.extract_if(.., is_impatient)) {
@@ -167,24 +165,23 @@ impl Requests {
             }
             // A later caller is told early only if this one can be found already.
             pending.decided = told.then(|| registration.clone());
-        }
-        told
+            told
+        })
     }
 
     /// Nobody will ever answer those who still wait but this.
     pub(super) fn give_up(&self) {
-        let pending: Vec<RequestKey> = self.pending.iter().map(|entry| *entry.key()).collect();
-        for key in pending {
-            self.withdraw(key).answer(&Err(Failure::OutcomeUnknown));
-        }
+        self.withdraw_all(&self.pending.keys(), |_, waiting| waiting.answer(&Err(Failure::OutcomeUnknown)));
     }
 
     /// The outcome can be looked up, or nothing came of it and the id may ask again. Returns who waits.
     pub(super) fn withdraw(&self, key: RequestKey) -> Waiters {
-        self.pending.remove(&key).map_or_else(Waiters::default, |(_, pending)| Waiters {
-            first: pending.first,
-            joined: pending.joined,
-        })
+        self.pending.remove(&key).map_or_else(Waiters::default, Waiters::from)
+    }
+
+    /// The same of many: `found` gets the index of each that somebody waits for.
+    pub(super) fn withdraw_all(&self, keys: &[RequestKey], mut found: impl FnMut(usize, Waiters)) {
+        self.pending.remove_all(keys, |at, pending| found(at, Waiters::from(pending)));
     }
 }
 
@@ -200,6 +197,12 @@ fn known(registration: Arc<Registration>, key: RequestKey, content: ContentHash)
 pub(super) struct Waiters {
     first: Option<Waiter>,
     joined: Vec<Waiter>,
+}
+
+impl From<Pending> for Waiters {
+    fn from(Pending { first, joined, .. }: Pending) -> Self {
+        Self { first, joined }
+    }
 }
 
 impl Waiters {
