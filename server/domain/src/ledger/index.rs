@@ -69,11 +69,11 @@ impl Index {
     }
 
     /// The same of [`LOOKED_AT`] hashes at most, while others may look too. A processor waits for several reads at once, but never
-    /// across a lock: so all of their parts are locked first.
+    /// across a lock: so all of their parts are locked first. For the thread that changes them: another would keep it waiting.
     pub(super) fn look_at_homes(&self, mut hashes: impl Iterator<Item = u32>) -> u32 {
         let parts: [_; LOOKED_AT] = array::from_fn(|_| {
             let hash = hashes.next()?;
-            // Two hashes may be of one part. Whoever changes it waits for both, and does not come between them.
+            // Two hashes may be of one part.
             let part = self.part(hash).read_recursive();
             Some((part.home(hash), part))
         });
