@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 
 use crate::limits::UNDER_WAY_PARTS;
 
+/// So many keys are worth a walk through all parts.
+const MANY: usize = UNDER_WAY_PARTS / 4;
+
 type Part<K, V> = CachePadded<Mutex<HashTable<(K, V)>>>;
 
 /// Something for each of some keys.
@@ -61,6 +64,10 @@ impl<K: Hash + Eq + Copy, V> Parted<K, V> {
 
     /// Takes keys out, in no particular order: `taken` gets each that was there, with its index among them.
     pub(super) fn remove_all(&self, keys: &[K], mut taken: impl FnMut(usize, V)) {
+        if keys.len() < MANY {
+            let found = keys.iter().enumerate().filter_map(|(at, key)| Some((at, self.remove(key)?)));
+            return found.for_each(|(at, value)| taken(at, value));
+        }
         let hashes: Vec<_> = keys.iter().map(|key| self.hashing.hash_one(key)).collect();
         // By parts: where those of each begin, then end.
         let mut ends = [0; UNDER_WAY_PARTS];
@@ -128,9 +135,12 @@ mod tests {
         let expected =
             (6..1_000).filter(|key| *key != 7).map(|key| (key, if key == 8 { 1 } else { key * 2 }));
         assert_eq!(taken, expected.collect());
+        let mut few = Vec::new();
+        parted.remove_all(&[1_999, 7, 0], |at, value| few.push((at, value)));
+        assert_eq!(few, [(0, 3_998), (2, 0)]);
         let mut left = parted.keys();
         left.sort_unstable();
-        assert_eq!(left, (0..6).chain(1_000..2_000).collect::<Vec<_>>());
+        assert_eq!(left, (1..6).chain(1_000..1_999).collect::<Vec<_>>());
         assert!(parted.contains(&5) && !parted.contains(&6));
     }
 }
