@@ -46,6 +46,8 @@ pub const UNDER_WAY_PARTS: usize = 256;
 pub const JOINERS_PER_REQUEST_MAX: usize = 16;
 /// Batches read ahead of the ledger while a log is replayed.
 pub const REPLAY_BATCHES_AHEAD_MAX: usize = 16;
+/// Bytes of its file that the kernel is asked to have in memory meanwhile, beyond where the reader is: a log need not fit.
+pub const REPLAY_BYTES_AHEAD_MAX: u64 = 96 << 20;
 
 /// After so long the list of what else is free is looked at anew for those who are refused. Whether a place is still there
 /// is read for every answer.

@@ -78,7 +78,7 @@ impl Congestion {
             let fits = asks as u128 * BATCH_TAKES_MAX.as_micros() / took.as_micros();
             self.batch = usize::try_from(fits).unwrap_or(WAITING_MIN).max(WAITING_MIN);
         } else if asks >= self.batch {
-            // Larger than it might be: the last order that is taken is taken whole.
+            // Those that were in it may be more than were allowed: the last order is taken whole.
             self.batch = (2 * asks).min(BATCH_COMMANDS_MAX);
         }
     }

@@ -8,14 +8,15 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::limits::UNDER_WAY_PARTS;
 
 /// So many keys are worth a walk through all parts.
 const MANY: usize = UNDER_WAY_PARTS / 4;
 
-type Part<K, V> = CachePadded<Mutex<HashTable<(K, V)>>>;
+type Table<K, V> = HashTable<(K, V)>;
+type Part<K, V> = CachePadded<Mutex<Table<K, V>>>;
 
 /// Something for each of some keys.
 #[derive(Debug)]
@@ -44,22 +45,20 @@ impl<K: Hash + Eq + Copy, V> Parted<K, V> {
 
     /// What `look` makes of that of a key. Others wait meanwhile, for this key and for some more.
     pub(super) fn look<R>(&self, key: &K, look: impl FnOnce(Option<&mut V>) -> R) -> R {
-        let hash = self.hashing.hash_one(key);
-        let mut part = self.parts[part_of(hash)].lock();
+        let (hash, mut part) = self.lock(key);
         look(part.find_mut(hash, |(other, _)| other == key).map(|(_, value)| value))
     }
 
     /// The same, where something may be put that was not there.
     pub(super) fn enter<R>(&self, key: &K, look: impl FnOnce(Entry<'_, (K, V)>) -> R) -> R {
-        let hash = self.hashing.hash_one(key);
-        let mut part = self.parts[part_of(hash)].lock();
+        let (hash, mut part) = self.lock(key);
         look(part.entry(hash, |(other, _)| other == key, |(other, _)| self.hashing.hash_one(other)))
     }
 
     /// Takes a key out.
     pub(super) fn remove(&self, key: &K) -> Option<V> {
-        let hash = self.hashing.hash_one(key);
-        take(&mut self.parts[part_of(hash)].lock(), hash, key)
+        let (hash, mut part) = self.lock(key);
+        take(&mut part, hash, key)
     }
 
     /// Takes keys out, in no particular order: `taken` gets each that was there, with its index among them.
@@ -106,9 +105,14 @@ impl<K: Hash + Eq + Copy, V> Parted<K, V> {
         let of_part = |part: &Part<K, V>| part.lock().iter().map(|(key, _)| *key).collect::<Vec<_>>();
         self.parts.iter().flat_map(of_part).collect()
     }
+
+    fn lock(&self, key: &K) -> (u64, MutexGuard<'_, Table<K, V>>) {
+        let hash = self.hashing.hash_one(key);
+        (hash, self.parts[part_of(hash)].lock())
+    }
 }
 
-fn take<K: Eq, V>(part: &mut HashTable<(K, V)>, hash: u64, key: &K) -> Option<V> {
+fn take<K: Eq, V>(part: &mut Table<K, V>, hash: u64, key: &K) -> Option<V> {
     let found = part.find_entry(hash, |(other, _)| other == key).ok()?;
     Some(found.remove().0.1)
 }

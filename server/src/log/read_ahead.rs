@@ -5,10 +5,10 @@ use std::{fs::File, num::NonZeroU64};
 
 use rustix::fs::{Advice, fadvise};
 
-/// Bytes asked for in one go,
+use crate::limits::REPLAY_BYTES_AHEAD_MAX;
+
+/// Bytes asked for in one go.
 const STEP_BYTES: NonZeroU64 = NonZeroU64::new(8 << 20).unwrap();
-/// and how far beyond the reader: a file need not fit memory.
-const AHEAD_BYTES: u64 = 96 << 20;
 
 /// How far a file has been asked for.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<'a> ReadAhead<'a> {
     /// The reader has come so far, `done` parts `of` all.
     pub(super) fn reached(&mut self, done: u64, of: u64) {
         let read = u128::from(self.size) * u128::from(done) / u128::from(of.max(1));
-        let wanted = u64::try_from(read).unwrap_or(u64::MAX).saturating_add(AHEAD_BYTES).min(self.size);
+        let wanted = u64::try_from(read).unwrap_or(u64::MAX).saturating_add(REPLAY_BYTES_AHEAD_MAX).min(self.size);
         while self.asked < wanted {
             // What the kernel does not fetch now it fetches when it is read.
             let _ = fadvise(self.file, self.asked, Some(STEP_BYTES), Advice::WillNeed);
