@@ -86,7 +86,7 @@ impl StartError {
             Self::Data(DataError::Io { .. }) | Self::Thread(_) => Exit::Log,
             Self::Boot { error, .. } => match error {
                 BootError::Read(_) | BootError::Append(_) => Exit::Log,
-                BootError::Misfit { .. } => Exit::Invariant,
+                BootError::Misfit(_) => Exit::Invariant,
                 BootError::NikKey | BootError::Catalog(_) | BootError::Clock { .. } => Exit::Usage,
             },
         }

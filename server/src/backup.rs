@@ -150,8 +150,9 @@ fn is_free(path: &Path) -> Result<bool, BackupError> {
 fn belongs(reader: &LogReader, key: &NikKey) -> Result<bool, ReadError> {
     let mut belongs = false;
     reader.read_after(0, UnixMillis::MIN, 1, &mut |row| {
-        let events = decode_events(&row.payload, UnixMillis(row.now_ms), Vec::new());
-        let events = events.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
+        let mut events = Vec::new();
+        let decoded = decode_events(&row.payload, UnixMillis(row.now_ms), &mut events);
+        decoded.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
         if let Some(Change::LogOpened { log_id, nik_key_check, .. }) =
             events.first().map(|event| &event.change)
         {

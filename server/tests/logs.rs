@@ -257,7 +257,8 @@ fn events_read_back_as_they_were_written() {
     let mut log = writer.log;
     for row in read(&mut log) {
         let now = UnixMillis(row.now_ms);
-        let events = decode_events(&row.payload, now, Vec::new()).unwrap();
+        let mut events = Vec::new();
+        decode_events(&row.payload, now, &mut events).unwrap();
         assert_eq!(encode_events(&events, now, Vec::new()), row.payload);
         let by_the_schema = stored::EventBatch::decode(&*row.payload).unwrap().encode_to_vec();
         assert_eq!(by_the_schema, row.payload, "what is written in place is written as the schema has it");

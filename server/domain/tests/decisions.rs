@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use kuota_domain::{
     event::{Change, Event},
     ids::{CallerNumber, RegistrationId},
-    ledger::{Cancellation, CatalogConflict, Command, Decision, Ledger, Misfit, Pace, Rejection},
+    ledger::{Cancellation, CatalogConflict, Command, Decision, Ledger, Rejection},
     refusal::Refusal,
     registration::RegistrationState,
     slot::Lane,
@@ -296,24 +296,4 @@ fn a_log_that_contradicts_itself_does_not_replay() {
         Cancellation { registration: RegistrationId(5), caller: CallerNumber(0), reason: Box::default() };
     let decision: Result<Decision, _> = world.ledger.decide(&Command::Cancel(unknown), world.now);
     assert_eq!(decision, Err(Rejection::NotFound));
-}
-
-#[test]
-fn a_replay_says_how_many_events_fitted_before_one_did_not() {
-    const PEOPLE: u8 = 200;
-    let offices = vec![office("kanim-pontianak", &[(Lane::Regular, u32::from(PEOPLE) + 1)])];
-    let mut world = World::new(&catalog(offices), instant("2026-11-27T07:00:00Z"));
-    for person in 0..PEOPLE {
-        let wish = world.ask("2026-11-30", Lane::Regular, &[person]);
-        world.register(wish).unwrap();
-    }
-    let (first, events) = (world.log.len() - usize::from(PEOPLE), world.log.len());
-    let granted = world.log[first].clone();
-    for before in [first + 1, first + 63, first + 64, first + 65, events] {
-        let mut log = world.log.clone();
-        log.insert(before, granted.clone());
-        let mut ledger = Ledger::default();
-        let pace = Pace { applied: 0, of: log.len() as u64 };
-        assert_eq!(ledger.replay(&log, pace), Err((before, Misfit::Reused)));
-    }
 }

@@ -1,32 +1,29 @@
 //! From a log to a ledger that is ready to serve: replay, then what the catalogue and the calendar ask for.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Change, Event},
-    ledger::{CatalogConflict, Ledger, Misfit, Pace},
+    ledger::{CatalogConflict, Ledger, Unfit},
     nik::NikKey,
     time::UnixMillis,
 };
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::LogWriter;
+use super::{
+    LogWriter,
+    replay::{Replayed, replay},
+};
 use crate::{
-    limits::{BATCH_COMMANDS_MAX, REPLAY_BATCHES_AHEAD_MAX},
-    log::{AppendError, Chain, EventLog, FORMAT, ReadError, decode_events},
+    limits::BATCH_COMMANDS_MAX,
+    log::{AppendError, EventLog, FORMAT, ReadError},
     telemetry::Metrics,
 };
 
 /// Service days that `--demo` opens.
 const DEMO_DAYS: usize = 5;
-const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a server cannot start on a log.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +32,8 @@ pub enum BootError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// It contradicts itself.
-    #[error("event {seq} of the log does not fit what comes before it: {misfit}")]
-    Misfit {
-        /// Number of the event.
-        seq: u64,
-        /// How.
-        misfit: Misfit,
-    },
+    #[error(transparent)]
+    Misfit(#[from] Unfit),
     /// It was written with another key.
     #[error(
         "the NIK key is not the one this log was written with: repeats and live registrations would be missed"
@@ -88,23 +80,7 @@ pub fn recover(
     metrics: Arc<Metrics>,
 ) -> Result<Recovered, BootError> {
     let began = Instant::now();
-    let total = log.last_seq()?;
-    let mut ledger = Ledger::default();
-    ledger.begin_replay();
-    let mut now = UnixMillis::MIN;
-    // One thread reads, checks and decodes; this one applies, and gives the lists back.
-    let (sender, batches) = bounded(REPLAY_BATCHES_AHEAD_MAX);
-    let (spare, spares) = bounded(REPLAY_BATCHES_AHEAD_MAX);
-    let (applied, read) = thread::scope(|scope| {
-        let log = &mut *log;
-        let reader = scope.spawn(move || read_batches(log, &sender, &spares));
-        let applied = apply_batches(&mut ledger, (batches, spare), total, &mut now);
-        (applied, reader.join())
-    });
-    // A misfit makes the reader stop: it comes first.
-    applied?;
-    let chain = read.map_err(|_| ReadError::Storage("the reading thread panicked".into()))??;
-    ledger.end_replay();
+    let Replayed { ledger, chain, now } = replay(&mut *log)?;
     let identity = ledger.identity();
     if identity.is_some_and(|identity| identity.nik_key_check != nik_key.check_value(identity.log_id)) {
         return Err(BootError::NikKey);
@@ -112,55 +88,6 @@ pub fn recover(
     metrics.replayed(began.elapsed());
     let events = chain.last_seq();
     Ok(Recovered { ledger, writer: LogWriter::new(log, chain, metrics), now, events })
-}
-
-/// Events of one row, with the number of the first.
-type Batch = (u64, UnixMillis, Vec<Event>);
-
-fn read_batches(
-    log: &mut dyn EventLog,
-    batches: &Sender<Batch>,
-    spares: &Receiver<Vec<Event>>,
-) -> Result<Chain, ReadError> {
-    let mut chain = Chain::default();
-    log.read(&mut |row| {
-        chain.follow(row)?;
-        if row.format > FORMAT {
-            return Err(ReadError::NotUnderstood(format!(
-                "the log has format {}; this server knows format {FORMAT}: start a newer one",
-                row.format
-            )));
-        }
-        let (first, now) = (row.first_seq, UnixMillis(row.now_ms));
-        let events = decode_events(&row.payload, now, spares.try_recv().unwrap_or_default());
-        let events = events.map_err(|error| ReadError::NotUnderstood(format!("event {first}: {error}")))?;
-        // Nobody takes it any more: what came before did not fit.
-        batches.send((first, now, events)).map_err(|_| ReadError::Damaged(format!("before event {first}")))
-    })?;
-    Ok(chain)
-}
-
-fn apply_batches(
-    ledger: &mut Ledger,
-    (batches, spare): (Receiver<Batch>, Sender<Vec<Event>>),
-    total: u64,
-    now: &mut UnixMillis,
-) -> Result<(), BootError> {
-    let mut told = Instant::now();
-    for (first, at, mut events) in batches {
-        *now = at.max(*now);
-        ledger
-            .replay(&events, Pace { applied: first - 1, of: total })
-            .map_err(|(before, misfit)| BootError::Misfit { seq: first + before as u64, misfit })?;
-        if told.elapsed() > PROGRESS_EVERY {
-            told = Instant::now();
-            info!(events = first + events.len() as u64 - 1, of = total, "replaying the log");
-        }
-        // Here what they held is at hand. With more than enough of them one may go.
-        events.clear();
-        let _ = spare.try_send(events);
-    }
-    Ok(())
 }
 
 impl Recovered {
@@ -257,7 +184,7 @@ impl Recovered {
         let events: Vec<Event> = changes.map(event).collect();
         for batch in events.chunks(BATCH_COMMANDS_MAX) {
             for (seq, event) in (self.writer.chain.last_seq() + 1..).zip(batch) {
-                self.ledger.apply(event).map_err(|misfit| BootError::Misfit { seq, misfit })?;
+                self.ledger.apply(event).map_err(|misfit| Unfit { seq, misfit })?;
             }
             self.ledger.seal();
             match self.writer.append(batch, self.now) {

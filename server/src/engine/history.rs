@@ -90,8 +90,9 @@ impl Engine {
         let mut history = History::default();
         let (mut looked_at, mut events_left) = (query.after, HISTORY_EVENTS_MAX);
         let read = self.reader.read_after(query.after, from, HISTORY_ROWS_MAX, &mut |row| {
-            let events = decode_events(&row.payload, UnixMillis(row.now_ms), Vec::new());
-            let events = events.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
+            let mut events = Vec::new();
+            let decoded = decode_events(&row.payload, UnixMillis(row.now_ms), &mut events);
+            decoded.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
             for (number, event) in (row.first_seq..).zip(events) {
                 if number <= query.after {
                     continue;

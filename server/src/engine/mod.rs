@@ -21,6 +21,7 @@ mod payments;
 mod publish;
 mod read_model;
 mod register;
+mod replay;
 mod requests;
 mod reschedule;
 mod tallies;

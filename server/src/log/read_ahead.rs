@@ -27,7 +27,8 @@ impl<'a> ReadAhead<'a> {
     /// The reader has come so far, `done` parts `of` all.
     pub(super) fn reached(&mut self, done: u64, of: u64) {
         let read = u128::from(self.size) * u128::from(done) / u128::from(of.max(1));
-        let wanted = u64::try_from(read).unwrap_or(u64::MAX).saturating_add(REPLAY_BYTES_AHEAD_MAX).min(self.size);
+        let wanted =
+            u64::try_from(read).unwrap_or(u64::MAX).saturating_add(REPLAY_BYTES_AHEAD_MAX).min(self.size);
         while self.asked < wanted {
             // What the kernel does not fetch now it fetches when it is read.
             let _ = fadvise(self.file, self.asked, Some(STEP_BYTES), Advice::WillNeed);

@@ -72,12 +72,7 @@ impl Ledger {
     /// # Errors
     /// When it contradicts the state. The state must not be used afterwards.
     pub fn apply(&mut self, event: &Event) -> Result<(), Misfit> {
-        if self.identity.is_none() != matches!(event.change, Change::LogOpened { .. }) {
-            return Err(Misfit::Opening);
-        }
-        if self.identity.is_some_and(|identity| !fits(identity.format, &event.change)) {
-            return Err(Misfit::Format);
-        }
+        self.check_format(&event.change)?;
         match &event.change {
             Change::FormatRaised(format) => {
                 let identity = self.identity.ok_or(Misfit::Opening)?;
@@ -132,7 +127,7 @@ impl Ledger {
             Change::TrancheChanged { tranche, slot, places, times, sessions } => {
                 self.change_tranche((*tranche, *slot), (*places, sessions), *times)?;
             }
-            Change::Granted(registration) => self.grant(registration, event.at)?,
+            Change::Granted(granted) => self.grant(granted, event.at, |roll| roll.enter(granted))?,
             Change::Cancelled { id, slot, case } => self.cancel((*id, *slot), *case, event)?,
             Change::HoldExpired { id, slot } => self.expire_hold((*id, *slot), event.at)?,
             Change::Rescheduled(step) => self.reschedule(step, event.at)?,
@@ -145,6 +140,17 @@ impl Ledger {
             Change::DayForgotten { office, day } => self.forget_day(*office, *day)?,
         }
         self.note_changes(&event.change);
+        Ok(())
+    }
+
+    /// Whether the log may hold a change where it stands.
+    pub(super) fn check_format(&self, change: &Change) -> Result<(), Misfit> {
+        if self.identity.is_none() != matches!(change, Change::LogOpened { .. }) {
+            return Err(Misfit::Opening);
+        }
+        if self.identity.is_some_and(|identity| !fits(identity.format, change)) {
+            return Err(Misfit::Format);
+        }
         Ok(())
     }
 
@@ -295,49 +301,6 @@ impl Ledger {
         }
         self.set_timer(times.day_end, timer);
         Ok(())
-    }
-
-    fn grant(&mut self, registration: &Arc<Registration>, at: UnixMillis) -> Result<(), Misfit> {
-        let slot = registration.slot;
-        if self.is_paused(slot) {
-            return Err(Misfit::Paused);
-        }
-        let state = self.offices.get_mut(slot.office.index()).ok_or(Misfit::Office(slot.office.0))?;
-        let day = state.days.get_mut(&slot.day).ok_or(Misfit::Day(slot.day))?;
-        let places = day.lanes[slot.lane.index()].as_mut().ok_or(Misfit::Day(slot.day))?;
-        // INV-1, INV-6: a log that says otherwise is not believed.
-        let room = places.capacity.saturating_sub(places.taken);
-        if registration.tranche != places.tranche() {
-            return Err(Misfit::Tranche(registration.tranche.0));
-        }
-        if room < registration.places() || at < places.open_at {
-            return Err(Misfit::Places);
-        }
-        let row = self.roll.add(registration).ok_or(Misfit::Reused)?;
-        // INV-2.
-        if !self.roll.begin_life(row) {
-            return Err(Misfit::Applicant);
-        }
-        let last_number = match registration.session {
-            None => &mut day.last_queue_number,
-            Some(session) => self.sessions.last_number_mut((slot.office, slot.day), session),
-        };
-        if registration.queue_number != *last_number + 1 {
-            return Err(Misfit::QueueNumber);
-        }
-        *last_number = registration.queue_number;
-        places.taken += registration.places();
-        day.registrations.push(row);
-        self.take_session(slot, registration.session, registration.places())?;
-        self.journal.note(Undo::Granted(row));
-        match (registration.state, registration.billing()) {
-            (RegistrationState::Confirmed, None) => Ok(()),
-            (RegistrationState::Held, Some(billing)) => {
-                self.set_timer(billing.expires, Timer::Hold(row));
-                Ok(())
-            }
-            _ => Err(Misfit::Registration),
-        }
     }
 
     fn cancel(

@@ -1,7 +1,7 @@
 //! A table that finds rows by a key which stands in the row itself: eight bytes an entry. It owns hashes and row
 //! numbers, never keys. The ledger changes it; other threads may look into it meanwhile.
 
-use std::{array, num::NonZeroU32};
+use std::{array, hint::black_box, num::NonZeroU32};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
@@ -55,6 +55,42 @@ impl Index {
         is_new
     }
 
+    /// Adds rows that wait to be entered, as long as nobody else looks into them; gives back those that were not, because
+    /// `is_taken` holds of another with the same hash, and of them.
+    pub(super) fn fill(
+        &mut self,
+        waiting: &mut Entries,
+        pace: Pace,
+        is_taken: impl Fn(RowNumber, RowNumber) -> bool,
+    ) -> Vec<RowNumber> {
+        let mut refused = Vec::new();
+        let mut enter = |part: &mut Part, entry: Entry| {
+            if part.rows_of(entry.hash).any(|other| is_taken(other, entry.row())) {
+                refused.push(entry.row());
+            } else {
+                part.insert(entry);
+            }
+        };
+        let each_part = self.parts.iter_mut().map(|part| part.get_mut()).zip(&mut waiting.parts);
+        if each_part.len() * LOOKED_AT <= waiting.entries {
+            for (part, some) in each_part {
+                part.make_room(some.len(), pace);
+                part.read_through();
+                some.drain(..).for_each(|entry| enter(part, entry));
+            }
+        } else {
+            let few: Vec<_> = waiting.parts.iter_mut().flat_map(|some| some.drain(..)).collect();
+            for some in few.chunks(LOOKED_AT) {
+                black_box(some.iter().fold(0, |read, entry| read ^ self.look_ahead(entry.hash, pace)));
+                for entry in some {
+                    enter(self.parts[part_of(entry.hash)].get_mut(), *entry);
+                }
+            }
+        }
+        waiting.entries = 0;
+        refused
+    }
+
     /// Takes a row out; says whether it was there.
     pub(super) fn remove(&self, hash: u32, row: RowNumber) -> bool {
         Entry::of(hash, row).is_some_and(|entry| self.part(hash).write().remove(entry))
@@ -64,7 +100,7 @@ impl Index {
     /// processor waits for several such reads at once. What is read means nothing.
     pub(super) fn look_ahead(&mut self, hash: u32, pace: Pace) -> u32 {
         let part = self.parts[part_of(hash)].get_mut();
-        part.make_room(pace);
+        part.make_room(0, pace);
         part.hash_at(part.home(hash))
     }
 
@@ -120,6 +156,29 @@ impl Entry {
     }
 }
 
+/// What waits to be entered, by parts: one after the other they are read from front to back, and then are at hand.
+#[derive(Debug)]
+pub(super) struct Entries {
+    parts: Box<[Vec<Entry>]>,
+    entries: usize,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self { parts: (0..1 << PART_BITS).map(|_| Vec::new()).collect(), entries: 0 }
+    }
+}
+
+impl Entries {
+    /// One more; false when there are no numbers for so many rows.
+    pub(super) fn push(&mut self, hash: u32, row: RowNumber) -> bool {
+        let Some(entry) = Entry::of(hash, row) else { return false };
+        self.parts[part_of(hash)].push(entry);
+        self.entries += 1;
+        true
+    }
+}
+
 /// Entries in the order of their hashes, with room between them (Amble and Knuth, Ordered hash tables, 1974). Each stands at
 /// its home, or behind it with no room in between: a look-up reads on from the home, most often in one cache line, and ends
 /// at a greater hash. A part that grows is copied from front to back.
@@ -140,6 +199,12 @@ impl Part {
 
     fn hash_at(&self, place: usize) -> u32 {
         self.places.get(place).copied().flatten().map_or(0, |entry| entry.hash)
+    }
+
+    /// Reads all of it, so that it is at hand. A processor sees that coming, and waits for little of it.
+    fn read_through(&self) {
+        let lines = self.places.iter().step_by(64 / size_of::<Option<Entry>>());
+        black_box(lines.flatten().fold(0, |read, entry| read ^ entry.hash));
     }
 
     fn rows_of(&self, hash: u32) -> impl Iterator<Item = RowNumber> {
@@ -190,14 +255,15 @@ impl Part {
         self.homes / 8 * LOAD_EIGHTHS
     }
 
-    /// Shortly before a part grows by itself, it grows to what is expected of it, and to twice of what it has at most:
-    /// step by step its entries would be copied four times, each time into new memory.
-    fn make_room(&mut self, pace: Pace) {
-        if self.entries < MADE_ROOM_FOR || self.entries + SPARE < self.room() {
+    /// Shortly before a part would grow by itself for so many more, it grows to what is expected of it, and to twice of what it
+    /// will have then at most: step by step its entries would be copied four times, each time into new memory.
+    fn make_room(&mut self, more: usize, pace: Pace) {
+        let entries = self.entries + more;
+        if entries < MADE_ROOM_FOR || entries + SPARE < self.room() {
             return;
         }
-        let expected = pace.expected(self.entries).min(2 * self.entries);
-        if expected > self.entries {
+        let expected = pace.expected(entries).min(2 * entries);
+        if expected > entries {
             self.grow((expected + expected / UNEVEN_SHARE) / LOAD_EIGHTHS * 8);
         }
     }
@@ -245,7 +311,7 @@ mod tests {
         let grown = |of: u64| {
             let (mut part, mut sizes) = (Part::default(), BTreeSet::new());
             for row in 0..ENTRIES {
-                part.make_room(Pace { applied: row.into(), of });
+                part.make_room(0, Pace { applied: row.into(), of });
                 part.insert(Entry::of(row.wrapping_mul(0x9E37_79B9) >> PART_BITS, row).unwrap());
                 sizes.insert(part.homes);
                 assert!(part.homes <= 5 * part.entries / 2 + SPARE, "{} for {}", part.homes, part.entries);
@@ -277,6 +343,32 @@ mod tests {
         assert_eq!((find(5_007), find(6_007)), (None, Some(6_007)));
         assert!(!index.insert(7 << 20, 5_007, |row| row == 6_007), "taken");
         assert_eq!(index.len(), 9_999);
+    }
+
+    #[test]
+    fn many_rows_that_are_entered_together_stand_as_those_that_are_entered_one_by_one() {
+        // Some of each time's rows have the hash of another, of that time or before: every eighth of them is taken.
+        let hash = |row: u32| (row - row % 4).wrapping_mul(0x9E37_79B9);
+        let is_taken = |by: u32, row: u32| row % 8 == 3 && by % 8 < 3;
+        let (mut together, one_by_one) = (Index::default(), Index::default());
+        let mut waiting = Entries::default();
+        let mut next = 0;
+        for entries in [10, 40_000, 3, 100, 20_000] {
+            let mut refused = BTreeSet::new();
+            for row in next..next + entries {
+                assert!(waiting.push(hash(row), row));
+                if !one_by_one.insert(hash(row), row, |by| is_taken(by, row)) {
+                    refused.insert(row);
+                }
+            }
+            next += entries;
+            let pace = Pace { applied: next.into(), of: 100_000 };
+            assert_eq!(BTreeSet::from_iter(together.fill(&mut waiting, pace, is_taken)), refused);
+            assert!(refused.len() > entries as usize / 16);
+            let rows = |index: &Index| BTreeSet::from_iter(index.rows());
+            assert_eq!((together.len(), rows(&together)), (one_by_one.len(), rows(&one_by_one)));
+        }
+        assert!(together.rows().into_iter().all(|row| together.remove(hash(row), row)));
     }
 
     proptest! {

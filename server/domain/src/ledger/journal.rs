@@ -95,12 +95,12 @@ impl Journal {
 
 impl Ledger {
     /// Begins to apply events that are in the log already: they cannot be undone.
-    pub fn begin_replay(&mut self) {
+    pub(super) fn begin_replay(&mut self) {
         self.journal.replaying = true;
     }
 
     /// From here on what is applied can be undone.
-    pub fn end_replay(&mut self) {
+    pub(super) fn end_replay(&mut self) {
         self.journal.replaying = false;
     }
 

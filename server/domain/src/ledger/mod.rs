@@ -10,9 +10,11 @@ mod apply;
 mod attendance;
 mod catalogue;
 mod changes;
+mod coming;
 mod decide;
 mod digest;
 mod finder;
+mod grant;
 mod index;
 mod journal;
 mod payments;
@@ -41,7 +43,7 @@ pub use self::{
     decide::{Cancellation, Command, Decision, Rejection},
     finder::{Finder, Row},
     payments::Remedy,
-    replay::Pace,
+    replay::{Replay, Unfit},
 };
 use self::{
     index::RowNumber,

@@ -4,7 +4,9 @@
 use std::{hint::black_box, sync::Arc};
 
 use super::{
+    Misfit,
     ahead::{LOOKED_AT, ROWS_AT_HAND},
+    coming::Coming,
     finder::{Finder, Indices},
     index::{Index, RowNumber},
     replay::Pace,
@@ -110,17 +112,48 @@ impl Roll {
         black_box(read);
     }
 
+    /// Adds one that is live from now on.
+    ///
+    /// # Errors
+    /// When its id, request, code or billing reference is taken, or one of its party has another.
+    pub(super) fn enter(&mut self, registration: &Arc<Registration>) -> Result<RowNumber, Misfit> {
+        let row = self.add(registration).ok_or(Misfit::Reused)?;
+        if self.begin_life(row) { Ok(row) } else { Err(Misfit::Applicant) }
+    }
+
+    /// The same, but that its keys wait to be entered.
+    pub(super) fn enter_later(
+        &mut self,
+        registration: &Arc<Registration>,
+        coming: &mut Coming,
+    ) -> Result<RowNumber, Misfit> {
+        let row = self.take_row(registration).ok_or(Misfit::Reused)?;
+        if coming.push(row, registration, self.indices()) { Ok(row) } else { Err(Misfit::Reused) }
+    }
+
+    /// The rows, and the indices for who has them alone.
+    ///
+    /// # Panics
+    /// When other threads look into them.
+    pub(super) fn split(&mut self) -> (&[Option<Arc<Registration>>], &mut Indices) {
+        let indices = self.finder.indices_mut().expect("nobody looks before a replay is over");
+        (&self.rows, indices)
+    }
+
+    fn take_row(&mut self, registration: &Arc<Registration>) -> Option<RowNumber> {
+        if let Some(row) = self.vacant.pop() {
+            self.rows[row as usize] = Some(registration.clone());
+            return Some(row);
+        }
+        let row = RowNumber::try_from(self.rows.len()).ok()?;
+        self.rows.push(Some(registration.clone()));
+        Some(row)
+    }
+
     /// Adds one that is not live yet; `None` when its id, request or code is taken.
-    pub(super) fn add(&mut self, registration: &Arc<Registration>) -> Option<RowNumber> {
+    fn add(&mut self, registration: &Arc<Registration>) -> Option<RowNumber> {
         let Registration { id, request, code, .. } = **registration;
-        let row = match self.vacant.pop() {
-            Some(row) => row,
-            None => {
-                self.rows.push(None);
-                RowNumber::try_from(self.rows.len() - 1).ok()?
-            }
-        };
-        self.rows[row as usize] = Some(registration.clone());
+        let row = self.take_row(registration)?;
         let indices = self.indices();
         let is = |row, is_it: &dyn Fn(&Registration) -> bool| self.at(row).is_some_and(|found| is_it(found));
         let is_new = indices.ids.insert(indices.hash(&id), row, |row| is(row, &|found| found.id == id))

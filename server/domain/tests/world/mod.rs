@@ -11,8 +11,8 @@ use kuota_domain::{
     fees::{Fees, Price, Rupiah},
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey, Slug},
     ledger::{
-        Cancellation, Command, Decision, Directive, Instruction, Ledger, Objection, Pace, Rehearsal,
-        Rejection, SlotChange,
+        Cancellation, Command, Decision, Directive, Instruction, Ledger, Objection, Rehearsal, Rejection,
+        Replay, SlotChange,
     },
     nik::ApplicantKey,
     passport::PassportKind,
@@ -194,14 +194,9 @@ impl World {
 
     /// What a restart would make of the log.
     pub(crate) fn replayed(&self) -> Ledger {
-        let mut ledger = Ledger::default();
-        ledger.begin_replay();
-        let of = self.log.len() as u64;
-        for (applied, events) in (0..).step_by(BATCH).zip(self.log.chunks(BATCH)) {
-            ledger.replay(events, Pace { applied, of }).unwrap();
-        }
-        ledger.end_replay();
-        ledger
+        let mut replay = Replay::of(self.log.len() as u64);
+        self.log.chunks(BATCH).for_each(|events| replay.apply(events).unwrap());
+        replay.end().unwrap()
     }
 }
 

@@ -43,17 +43,11 @@ pub fn encode_events(events: &[Event], now: UnixMillis, mut payload: Vec<u8>) ->
     payload
 }
 
-/// Events of one batch, in a list that may have held others.
+/// Appends the events of one batch to a list.
 ///
 /// # Errors
 /// When the bytes hold something this release does not understand.
-pub fn decode_events(
-    payload: &[u8],
-    now: UnixMillis,
-    mut events: Vec<Event>,
-) -> Result<Vec<Event>, CodecError> {
-    events.clear();
-    events.reserve(Fields(payload).count());
+pub fn decode_events(payload: &[u8], now: UnixMillis, events: &mut Vec<Event>) -> Result<(), CodecError> {
     for field in Fields(payload) {
         let Some((EVENTS_FIELD, Value::Bytes(event))) = field else { return Err(CodecError::Payload) };
         events.push(match GrantedEvent::read(event) {
@@ -64,5 +58,5 @@ pub fn decode_events(
             }
         });
     }
-    Ok(events)
+    Ok(())
 }

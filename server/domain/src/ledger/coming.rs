@@ -1,0 +1,84 @@
+//! Registrations on the roll whose keys wait to be entered in the indices: entered one by one, each key would wait for memory.
+
+use super::{
+    Misfit,
+    finder::Indices,
+    index::{Entries, RowNumber},
+    replay::Pace,
+    roll::Roll,
+};
+use crate::registration::{Applicant, Billing, Registration};
+
+/// So many are entered together: more than parts of the indices by far, and 40 bytes each.
+const COMING_MAX: usize = 1_000_000;
+
+/// Registrations on the roll whose keys wait to be entered. Whoever has some must enter them before anything is looked up.
+#[derive(Debug, Default)]
+pub(super) struct Coming {
+    /// In the order in which they came.
+    rows: Vec<RowNumber>,
+    ids: Entries,
+    requests: Entries,
+    codes: Entries,
+    billings: Entries,
+    live: Entries,
+}
+
+impl Coming {
+    /// One more, which nothing has happened to since it was granted; false when there are no numbers for so many rows.
+    pub(super) fn push(&mut self, row: RowNumber, registration: &Registration, indices: &Indices) -> bool {
+        let Registration { id, request, code, applicants, .. } = registration;
+        self.rows.push(row);
+        self.ids.push(indices.hash(id), row)
+            && self.requests.push(indices.hash(request), row)
+            && self.codes.push(indices.hash(code), row)
+            && registration
+                .billing()
+                .is_none_or(|Billing { reference, .. }| self.billings.push(indices.hash(&reference), row))
+            && applicants.iter().all(|Applicant { key, .. }| self.live.push(indices.hash(key), row))
+    }
+
+    /// Whether it is time to enter them.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.len() >= COMING_MAX
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl Roll {
+    /// Enters all of them, as long as nobody else looks into the indices.
+    ///
+    /// # Errors
+    /// How many came before the first whose key is taken, and by whose rule it must not be.
+    pub(super) fn enter_all(&mut self, coming: &mut Coming, pace: Pace) -> Result<(), (usize, Misfit)> {
+        let (rows, indices) = self.split();
+        let found = |row: RowNumber| rows.get(row as usize).and_then(|found| found.as_deref());
+        let both = |is_taken: fn(&Registration, &Registration) -> bool| {
+            move |by, row| found(by).zip(found(row)).is_some_and(|(by, other)| is_taken(by, other))
+        };
+        // INV-3,
+        let ids = indices.ids.fill(&mut coming.ids, pace, both(|by, other| by.id == other.id));
+        let answers = both(|by, other| by.answers(other.request));
+        let requests = indices.requests.fill(&mut coming.requests, pace, answers);
+        let codes = indices.codes.fill(&mut coming.codes, pace, both(|by, other| by.code == other.code));
+        let reference = both(|by, other| {
+            by.billing().map(|billing| billing.reference) == other.billing().map(|billing| billing.reference)
+        });
+        let billings = indices.billings.fill(&mut coming.billings, pace, reference);
+        // and INV-2.
+        let lives = both(|by, other| other.applicants.iter().any(|applicant| by.has(applicant.key)));
+        let live = indices.live.fill(&mut coming.live, pace, lives);
+
+        let reused = [ids, requests, codes, billings].into_iter().flatten().map(|row| (row, Misfit::Reused));
+        let refused = reused.chain(live.into_iter().map(|row| (row, Misfit::Applicant)));
+        let position = |row| coming.rows.iter().position(|other| *other == row);
+        let first = refused
+            .filter_map(|(row, misfit)| Some((position(row)?, misfit)))
+            .min_by_key(|(position, _)| *position);
+        coming.rows.clear();
+        first.map_or(Ok(()), Err)
+    }
+}
