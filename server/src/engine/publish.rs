@@ -28,9 +28,7 @@ impl LedgerThread {
         let slots: Vec<_> = self.ledger.slots().collect();
         let figures: Vec<_> = slots.into_iter().map(|slot| (slot, self.ledger.figures(slot))).collect();
         self.publish_figures(&figures, &[]);
-        for (row, registration) in self.ledger.rows() {
-            self.read.put(row, registration);
-        }
+        self.read.put_all(&self.ledger);
         self.ledger.cases().for_each(|case| self.read.cases.put(case));
     }
 

@@ -1,21 +1,32 @@
 //! What callers see: committed state, for concurrent readers. The ledger's thread writes it, after the commit only.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    num::NonZero,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use hashbrown::HashMap;
 use kuota_domain::{
     ids::RegistrationId,
-    ledger::{Finder, Row},
+    ledger::{Finder, Ledger, Row},
     registration::{Registration, RegistrationState},
 };
 
 use super::{
-    admission::Door, asking::Askings, cases::Cases, directory::Directory, operate::OperatorView,
-    requests::Requests, tallies::Tallies, watch::Changes,
+    admission::Door,
+    asking::Askings,
+    cases::Cases,
+    directory::Directory,
+    operate::OperatorView,
+    requests::Requests,
+    tallies::{Tallies, Tally},
+    watch::Changes,
 };
 
 #[derive(Debug)]
@@ -85,6 +96,27 @@ impl ReadModel {
         self.accepted.iter().find(|entry| found(entry.value())).map(|entry| entry.value().clone())
     }
 
+    /// All of a ledger's, before anybody else looks or writes. By as many threads as there are cores: each registration is
+    /// waited for.
+    pub(super) fn put_all(&self, ledger: &Ledger) {
+        self.finder.make_room(ledger.rows());
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        thread::scope(|scope| {
+            for piece in ledger.pieces(cores) {
+                scope.spawn(move || {
+                    let (mut counted, mut held) = (HashMap::<_, Tally>::new(), 0);
+                    for (row, registration) in piece {
+                        self.finder.show(row, registration);
+                        counted.entry(registration.slot).or_default().count(registration);
+                        held += usize::from(is_held(registration));
+                    }
+                    self.tallies.add(&counted);
+                    self.held.fetch_add(held, Ordering::Relaxed);
+                });
+            }
+        });
+    }
+
     /// A registration, new or changed. The request map follows, then the slot's word.
     pub(super) fn put(&self, row: Row, registration: &Arc<Registration>) {
         let before = self.finder.show(row, registration);
@@ -99,7 +131,6 @@ impl ReadModel {
     }
 
     fn count_held(&self, before: Option<&Registration>, registration: &Registration) {
-        let is_held = |found: &Registration| found.state == RegistrationState::Held;
         let was_held = before.is_some_and(is_held);
         // Relaxed: what only one thread changes orders nothing.
         match (was_held, is_held(registration)) {
@@ -108,4 +139,8 @@ impl ReadModel {
             (true, true) | (false, false) => 0,
         };
     }
+}
+
+fn is_held(registration: &Registration) -> bool {
+    registration.state == RegistrationState::Held
 }

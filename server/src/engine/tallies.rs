@@ -23,6 +23,11 @@ pub struct Tally([u32; RegistrationState::ALL.len()]);
 pub(super) struct Tallies(RwLock<HashMap<SlotKey, Tally>>);
 
 impl Tally {
+    /// The people of one more registration.
+    pub(super) fn count(&mut self, registration: &Registration) {
+        self.0[registration.state as usize] += registration.places();
+    }
+
     /// People in a state.
     #[must_use]
     pub const fn of(&self, state: RegistrationState) -> u32 {
@@ -52,7 +57,16 @@ impl Tallies {
             let tally = tallies.entry(before.slot).or_default();
             tally.0[before.state as usize] -= before.places();
         }
-        tallies.entry(after.slot).or_default().0[after.state as usize] += after.places();
+        tallies.entry(after.slot).or_default().count(after);
+    }
+
+    /// So many more people than were counted one by one.
+    pub(super) fn add(&self, counted: &HashMap<SlotKey, Tally>) {
+        let mut tallies = self.0.write();
+        for (slot, more) in counted {
+            let tally = tallies.entry(*slot).or_default();
+            tally.0.iter_mut().zip(more.0).for_each(|(people, more)| *people += more);
+        }
     }
 
     /// A day left memory.

@@ -116,6 +116,16 @@ impl Finder {
         self.0.shown.set(row.0, Some(registration.clone()))
     }
 
+    /// Makes room for so many rows: by doubling they would be copied again and again, each time into new memory.
+    pub fn make_room(&self, rows: usize) {
+        let each = rows.div_ceil(PARTS * RUN) * RUN;
+        for part in &self.0.shown.parts {
+            let mut part = part.write();
+            let more = each.saturating_sub(part.len());
+            part.reserve_exact(more);
+        }
+    }
+
     /// Shows a registration no longer.
     pub fn hide(&self, row: Row) {
         self.0.shown.set(row.0, None);

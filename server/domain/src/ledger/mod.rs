@@ -365,9 +365,19 @@ impl Ledger {
         self.roll.all().map(|(_, registration)| registration)
     }
 
-    /// The same, with where each stands.
-    pub fn rows(&self) -> impl Iterator<Item = (Row, &Arc<Registration>)> {
-        self.roll.all().map(|(row, registration)| (Row(row), registration))
+    /// The same with where each stands, in so many pieces of about one size.
+    pub fn pieces(
+        &self,
+        pieces: usize,
+    ) -> impl Iterator<Item = impl Iterator<Item = (Row, &Arc<Registration>)>> {
+        let named = |(row, registration)| (Row(row), registration);
+        self.roll.pieces(pieces).map(move |piece| piece.map(named))
+    }
+
+    /// How many rows registrations have, those of forgotten ones among them.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.roll.rows()
     }
 
     /// The registrations of one office and day, in the order in which they came to it.

@@ -62,6 +62,7 @@ impl Replay {
                 Change::Granted(registration) => Some(&**registration),
                 _ => None,
             });
+            self.ledger.roll.make_room(self.pace());
             self.ledger.look_ahead(grants.clone().map(|registration| registration.slot));
             let are_grants = grants.clone().filter(|granted| granted.moved().is_none()).count() == some.len();
             if !are_grants {

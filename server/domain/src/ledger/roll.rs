@@ -77,6 +77,31 @@ impl Roll {
         (0..).zip(&self.rows).filter_map(|(row, found)| Some((row, found.as_ref()?)))
     }
 
+    /// The same in so many pieces of about one size.
+    pub(super) fn pieces(
+        &self,
+        pieces: usize,
+    ) -> impl Iterator<Item = impl Iterator<Item = (RowNumber, &Arc<Registration>)>> {
+        let rows = self.rows.len().div_ceil(pieces).max(1);
+        (0..).step_by(rows).zip(self.rows.chunks(rows)).map(|(first, piece)| {
+            (first..).zip(piece).filter_map(|(row, found)| Some((row, found.as_ref()?)))
+        })
+    }
+
+    /// How many rows there are, with those that are vacant.
+    pub(super) const fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Shortly before there is no room for more rows, makes some for as many as are expected, and four times what there are at
+    /// most: by doubling they would be copied more often, each time into new memory.
+    pub(super) fn make_room(&mut self, pace: Pace) {
+        let rows = self.rows.len();
+        if self.rows.capacity() - rows < LOOKED_AT {
+            self.rows.reserve_exact(pace.expected(rows).min(4 * rows).saturating_sub(rows));
+        }
+    }
+
     /// Reads where these will stand in the indices before they are added, as long as nobody else looks into them. Each would
     /// wait for memory four times, one after the other; read together, they wait about once.
     pub(super) fn look_ahead<'a>(&mut self, coming: impl Iterator<Item = &'a Registration>, pace: Pace) {
