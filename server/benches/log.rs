@@ -45,7 +45,6 @@ fn grant(number: u32) -> Event {
         .into_iter()
         .collect(),
         created: NOW,
-        updated: NOW,
         particulars: None,
     };
     let actor = Actor { caller: CallerNumber(0), subject: Box::default() };

@@ -24,28 +24,34 @@ pub enum CodeError {
     Check,
 }
 
-/// A booking code, without its check character.
+/// A booking code, without its check character: its number, highest byte first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct BookingCode(u64);
+pub struct BookingCode([u8; 5]);
 
 impl BookingCode {
     /// The `attempt`-th code that a random seed leads to.
     #[must_use]
     pub const fn draw(seed: u64, attempt: u64) -> Self {
         // An odd stride visits different codes for each attempt.
-        Self(seed.wrapping_add(attempt.wrapping_mul(0x9E37_79B9_7F4A_7C15)) % CODES)
+        Self::of(seed.wrapping_add(attempt.wrapping_mul(0x9E37_79B9_7F4A_7C15)) % CODES)
     }
 
     /// The number as stored.
     #[must_use]
     pub const fn number(self) -> u64 {
-        self.0
+        let [a, b, c, d, e] = self.0;
+        u64::from_be_bytes([0, 0, 0, a, b, c, d, e])
+    }
+
+    const fn of(number: u64) -> Self {
+        let [_, _, _, bytes @ ..] = number.to_be_bytes();
+        Self(bytes)
     }
 
     /// The code of a stored number.
     #[must_use]
     pub const fn from_number(number: u64) -> Option<Self> {
-        if number < CODES { Some(Self(number)) } else { None }
+        if number < CODES { Some(Self::of(number)) } else { None }
     }
 
     /// Reads a code in either case, with or without dashes and blanks.
@@ -53,7 +59,7 @@ impl BookingCode {
     /// # Errors
     /// When it has other characters, another length, or a wrong check character.
     pub fn parse(raw: &str) -> Result<Self, CodeError> {
-        read::<{ DRAWN + 1 }>(raw).map(Self)
+        read::<{ DRAWN + 1 }>(raw).map(Self::of)
     }
 }
 
@@ -103,7 +109,7 @@ fn check(digits: &[u64]) -> u64 {
 
 impl fmt::Display for BookingCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        spell::<{ DRAWN + 1 }>(self.0, f)
+        spell::<{ DRAWN + 1 }>(self.number(), f)
     }
 }
 

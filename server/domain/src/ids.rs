@@ -85,6 +85,7 @@ pub struct RegistrationId(pub u128);
 
 /// Names an intent of a caller: INV-3 holds per key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(Rust, packed(4))]
 pub struct RequestKey {
     /// Whose.
     pub caller: CallerNumber,

@@ -149,8 +149,6 @@ pub struct Registration {
     pub applicants: Party,
     /// When it was granted.
     pub created: UnixMillis,
-    /// When it last changed.
-    pub updated: UnixMillis,
     /// What few registrations have; `None` where all of it is empty.
     pub particulars: Option<Box<Particulars>>,
 }
@@ -158,6 +156,8 @@ pub struct Registration {
 /// What few registrations have: it takes room only where it is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Particulars {
+    /// When it last changed, if it did.
+    pub updated: Option<UnixMillis>,
     /// What the party pays, where it is known.
     pub fee: Option<Rupiah>,
     /// Why they come by the priority lane.
@@ -318,7 +318,19 @@ impl Registration {
     /// The same in another state from an instant on.
     #[must_use]
     pub fn enter(self, state: RegistrationState, at: UnixMillis) -> Self {
-        Self { state, updated: at, ..self }
+        Self { state, ..self }.changed(at)
+    }
+
+    /// The same, changed at an instant.
+    #[must_use]
+    pub fn changed(self, at: UnixMillis) -> Self {
+        self.with(|particulars| particulars.updated = Some(at))
+    }
+
+    /// When it last changed, or was granted.
+    #[must_use]
+    pub fn updated(&self) -> UnixMillis {
+        self.particulars.as_ref().and_then(|particulars| particulars.updated).unwrap_or(self.created)
     }
 
     /// Payments for it that found no place.
@@ -359,7 +371,7 @@ mod tests {
     use super::*;
 
     /// Of 300 bytes a live registration, indices included, this is what stands in its row.
-    const BYTES_MAX: usize = 176;
+    const BYTES_MAX: usize = 144;
 
     #[test]
     fn what_few_registrations_have_takes_no_room_in_the_others() {

@@ -412,7 +412,7 @@ fn exported(directory: &Directory, found: &Registration) -> v1::ExportedRegistra
         queue_number: found.queue_number,
         references: found.applicants.iter().map(|applicant| applicant.reference.to_string()).collect(),
         create_time: Some(timestamp(found.created)),
-        update_time: Some(timestamp(found.updated)),
+        update_time: Some(timestamp(found.updated())),
         cancel_reason: found.cancel_reason().to_owned(),
         fee_rupiah: found.fee().map(|fee| fee.0.into()),
         ground: ground_of(found.ground()).into(),

@@ -309,7 +309,7 @@ pub(super) fn registration(granted: &Granted, directory: &Directory) -> v1::Regi
             })
             .collect(),
         create_time: Some(timestamp(registration.created)),
-        update_time: Some(timestamp(registration.updated)),
+        update_time: Some(timestamp(registration.updated())),
         cancel_reason: registration.cancel_reason().to_owned(),
         fee_rupiah: registration.fee().map(|fee| fee.0.into()),
         ground: ground_of(registration.ground()).into(),

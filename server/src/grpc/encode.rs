@@ -63,7 +63,7 @@ pub(super) fn registration(granted: &Granted, directory: &Directory, out: &mut V
         nested(10, out, |out| applicant(one, out));
     }
     instant(11, registration.created, out);
-    instant(12, registration.updated, out);
+    instant(12, registration.updated(), out);
     text(13, registration.cancel_reason(), out);
     if registration.particulars.is_some() {
         particulars(registration, directory, out);
@@ -176,6 +176,7 @@ mod tests {
         let reference = PaymentReference::parse("BRI/1").unwrap();
         let payment = Payment { reference, amount: Rupiah(0) };
         let particulars = Particulars {
+            updated: is_priced.then_some(UnixMillis(1_795_000_001_000)),
             fee: is_priced.then_some(Rupiah(0)),
             ground: is_priced.then_some(Ground::Disabled),
             cancel_reason: cancel_reason.into(),
@@ -220,7 +221,6 @@ mod tests {
             code: BookingCode::draw(0xDEAD_BEEF, 0),
             applicants: (1..).take(applicants).collect::<Vec<u16>>().into_iter().map(applicant).collect(),
             created: UnixMillis(1_795_000_000_123),
-            updated: UnixMillis(1_795_000_001_000),
             particulars: particulars.boxed(),
         };
         Granted { registration: Arc::new(registration), durable: applicants == 1 }

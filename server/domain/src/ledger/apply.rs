@@ -316,8 +316,7 @@ impl Ledger {
         self.open_refund_case(&before, case, event.at)?;
         self.end_hold(row, &before);
         self.give_back(row, &before)?;
-        let cancelled =
-            Registration { state: RegistrationState::Cancelled, updated: event.at, ..(*before).clone() };
+        let cancelled = (*before).clone().enter(RegistrationState::Cancelled, event.at);
         let cancelled = cancelled.with(|particulars| {
             particulars.cancel_reason = event.reason.clone();
             particulars.paid = None;

@@ -135,7 +135,6 @@ impl Ledger {
             code: free_code,
             applicants: ask.applicants.clone(),
             created: now,
-            updated: now,
             particulars: Particulars { fee, ground: ask.ground, billing, ..Particulars::default() }.boxed(),
         };
         Ok(Decision::Change(Event {
@@ -174,7 +173,8 @@ impl Ledger {
         match registration.state {
             RegistrationState::Cancelled => Ok(Decision::Repeat(registration.clone())),
             RegistrationState::Expired => {
-                let at = registration.billing().map_or(registration.updated, |billing| billing.expires);
+                let at =
+                    registration.billing().map_or_else(|| registration.updated(), |billing| billing.expires);
                 Err(Refusal::HoldExpired { at }.into())
             }
             state @ (RegistrationState::CheckedIn | RegistrationState::Served) => {

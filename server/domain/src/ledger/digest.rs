@@ -326,7 +326,7 @@ fn registration_into(registration: &Registration, sink: &mut Sink) {
         }
     }
     sink.number(registration.created.0);
-    sink.number(registration.updated.0);
+    sink.number(registration.updated().0);
     sink.bytes(registration.cancel_reason().as_bytes());
     if let Some(session) = registration.session {
         sink.bytes(b"session");

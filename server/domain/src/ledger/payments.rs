@@ -186,7 +186,7 @@ impl Ledger {
         if before.slot != slot || !is_over {
             return Err(Misfit::Registration);
         }
-        let expired = Registration { state: RegistrationState::Expired, updated: at, ..(*before).clone() };
+        let expired = (*before).clone().enter(RegistrationState::Expired, at);
         self.end_hold(row, &before);
         self.give_back(row, &before)?;
         self.replace(expired, before);
@@ -207,7 +207,7 @@ impl Ledger {
         if before.slot != *slot || before.fee() != Some(payment.amount) || before.billing().is_none() {
             return Err(Misfit::Payment);
         }
-        let mut after = Registration { updated: event.at, ..(*before).clone() };
+        let mut after = (*before).clone().changed(event.at);
         let mut case = None;
         match *effect {
             PaymentEffect::Confirmed if before.state == RegistrationState::Held => {
@@ -301,9 +301,8 @@ impl Ledger {
                 return Err(Misfit::Tranche(tranche.0));
             }
             let Turn { session, queue_number } = turn;
-            let placed =
-                Registration { slot, tranche, session, queue_number, updated: at, ..(*found).clone() };
-            let placed = placed.paid(&before.payment, at).with(|particulars| {
+            let placed = Registration { slot, tranche, session, queue_number, ..(*found).clone() };
+            let placed = placed.changed(at).paid(&before.payment, at).with(|particulars| {
                 particulars.cancel_reason = Box::default();
             });
             self.replace(placed, found);

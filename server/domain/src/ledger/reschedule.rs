@@ -114,7 +114,7 @@ impl Ledger {
         }
         let Turn { session, queue_number } = turn;
         let moved = Registration { slot: to, tranche, session, queue_number, ..(*before).clone() };
-        let mut after = Registration { updated: at, ..moved };
+        let mut after = moved.changed(at);
         if hold_expires != held_until(&before) {
             after = after.with(|particulars| {
                 let billing = particulars.billing.zip(hold_expires);

@@ -55,7 +55,7 @@ impl Run {
             }
             Err(other) => return Err(TestCaseError::fail(format!("{other:?}"))),
         };
-        prop_assert!(!is_wrong && entry.expires.is_some() && paid.updated == now);
+        prop_assert!(!is_wrong && entry.expires.is_some() && paid.updated() == now);
         self.clerk.payments.insert(reference.into(), (entry.id, amount));
         let is_placed = match entry.state {
             RegistrationState::Held => true,

@@ -231,7 +231,6 @@ fn grant(granted: Granted<'_>, caller: CallerNumber, at: UnixMillis) -> Result<R
         code: BookingCode::from_number(granted.code).ok_or(CodecError::Field("booking code"))?,
         applicants: granted.applicants.into_iter().map(applicant).collect::<Result<_, CodecError>>()?,
         created: at,
-        updated: at,
         particulars: Particulars { fee, ground, billing, ..Particulars::default() }.boxed(),
     })
 }
