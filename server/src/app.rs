@@ -85,7 +85,7 @@ impl StartError {
             ) => Exit::Usage,
             Self::Data(DataError::Io { .. }) | Self::Thread(_) => Exit::Log,
             Self::Boot { error, .. } => match error {
-                BootError::Read(_) | BootError::Append(_) => Exit::Log,
+                BootError::Read(_) | BootError::Append(_) | BootError::Thread(_) => Exit::Log,
                 BootError::Misfit(_) => Exit::Invariant,
                 BootError::NikKey | BootError::Catalog(_) | BootError::Clock { .. } => Exit::Usage,
             },

@@ -44,12 +44,12 @@ pub const BATCH_COMMANDS_MAX: usize = 4_096;
 pub const UNDER_WAY_PARTS: usize = 256;
 /// Calls that may wait for the outcome of one request id, besides the first.
 pub const JOINERS_PER_REQUEST_MAX: usize = 16;
-/// Events of a log that is replayed are handed from thread to thread by so many at least, however small their rows are.
-pub const REPLAY_EVENTS_TOGETHER: u64 = 4_096;
-/// As often that may be read and not decoded yet,
-pub const REPLAY_ROWS_AHEAD_MAX: usize = 8;
-/// and decoded and not applied yet: as much as is decoded while the ledger enters keys.
-pub const REPLAY_DECODED_AHEAD_MAX: usize = 48;
+/// Rows of a log that is replayed go from thread to thread in lists, which are full with so many events.
+pub const REPLAY_LIST_EVENTS_MIN: u64 = 4_096;
+/// Lists of rows that are read and not decoded yet.
+pub const REPLAY_ROW_LISTS_MAX: usize = 8;
+/// Lists of events that are decoded and not applied yet: as many as are decoded while the ledger enters keys.
+pub const REPLAY_EVENT_LISTS_MAX: usize = 48;
 /// Bytes of its file that the kernel is asked to have in memory meanwhile, beyond where the reader is: a log need not fit.
 pub const REPLAY_BYTES_AHEAD_MAX: u64 = 96 << 20;
 

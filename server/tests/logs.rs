@@ -131,6 +131,44 @@ fn a_newer_layout_or_format_is_refused_clearly() {
     assert_eq!(error, expected);
 }
 
+#[test]
+fn of_several_faults_of_a_log_the_first_is_told() {
+    let opened = Change::LogOpened { log_id: 1, format: FORMAT, nik_key_check: [0; 16] };
+    let event = |change| Event { at: UnixMillis(1), actor: Actor::default(), reason: Box::default(), change };
+    let (opened, digest) = (event(opened), [0; 32]);
+    let applied = event(Change::CatalogApplied { digest, at_start: true });
+    let payload = |events: Vec<Event>| encode_events(&events, UnixMillis(1), Vec::new());
+    // Rows with how many events they say they have.
+    let fits = (2, payload(vec![opened.clone(), applied.clone()]));
+    let misfit = (1, payload(vec![opened]));
+    let garbled = (2, [payload(vec![applied.clone()]), vec![0xff]].concat());
+    let (short, long) = ((3, payload(vec![applied.clone()])), (1, payload(vec![applied.clone(), applied])));
+    let (twice, event_4) = ("event 3 of the log does not fit what comes before it", "event 4: ");
+    for (rows, error) in [
+        (vec![&fits, &misfit, &garbled], twice),
+        (vec![&fits, &misfit, &short], twice),
+        (vec![&fits, &garbled, &misfit], event_4),
+        (vec![&fits, &short, &misfit], "the row of events 3 to 5 ends before event 4"),
+        (vec![&fits, &long, &garbled], "the row of events 3 to 3 ends before event 5"),
+    ] {
+        for is_changed in [false, true] {
+            let (mut log, mut chain) = (MemoryLog::default(), Chain::default());
+            for (events, payload) in &rows {
+                let row = chain.seal(*events, payload.clone(), (1, 1), (FORMAT, 1));
+                chain.advance(&row);
+                log.append(&row).unwrap();
+            }
+            // Damage behind it.
+            let last = chain.seal(1, Vec::new(), (1, 1), (FORMAT, 1));
+            if is_changed {
+                log.append(&Row { now_ms: 2, ..last }).unwrap();
+            }
+            let told = recover(Box::new(log), &key(), Arc::new(Metrics::new())).unwrap_err().to_string();
+            assert!(told.contains(error), "{told}");
+        }
+    }
+}
+
 fn key() -> NikKey {
     NikKey::new(&zeroize::Zeroizing::new([1; NikKey::BYTES]))
 }

@@ -59,6 +59,9 @@ pub const CODE_TRIES_MAX: u64 = 8;
 pub const REPEATS_KEPT_DAYS: i64 = 30;
 /// Days `--demo` looks ahead for service days.
 pub const DEMO_SEARCH_DAYS: i32 = 60;
+/// Grants of a log whose keys are entered together while it is replayed: far more than an index has parts, and 36 bytes each and
+/// more.
+pub const GRANTS_ENTERED_TOGETHER_MAX: usize = 1_000_000;
 /// Places from which a slot's permits are spread over several shards.
 pub const PLACES_PER_SHARD_MIN: u32 = 512;
 /// Slots named to somebody who is refused.

@@ -267,6 +267,18 @@ impl Registration {
         self.applicants.iter().any(|other| other.key == applicant)
     }
 
+    /// Whether a registration that is found by the hash of an applicant keeps this one from being live (INV-2). It may be this very
+    /// one: different applicants may have the same hash.
+    pub(crate) fn is_kept_out_by(&self, found: &Self) -> bool {
+        let is_itself = std::ptr::eq(self, found);
+        if is_itself { self.names_one_twice() } else { self.applicants.iter().any(|one| found.has(one.key)) }
+    }
+
+    fn names_one_twice(&self) -> bool {
+        let mut party = self.applicants.iter().enumerate();
+        party.any(|(at, one)| self.applicants[..at].iter().any(|before| before.key == one.key))
+    }
+
     /// What the party pays; `None` where nothing is known of it.
     #[must_use]
     pub fn fee(&self) -> Option<Rupiah> {
@@ -370,7 +382,7 @@ fn places(applicants: &[Applicant]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Of 300 bytes a live registration, indices included, this is what stands in its row.
+    /// Of 300 bytes a live registration may take, indices included. With its counts it takes a size that the allocator has.
     const BYTES_MAX: usize = 144;
 
     #[test]

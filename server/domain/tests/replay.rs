@@ -10,6 +10,7 @@ use kuota_domain::{
     event::{Change, Event},
     ids::{RegistrationId, RequestKey},
     ledger::{Ledger, Misfit, Replay, Unfit},
+    limits::GRANTS_ENTERED_TOGETHER_MAX,
     nik::ApplicantKey,
     registration::{Applicant, Registration},
     slot::Lane,
@@ -69,11 +70,11 @@ impl Grants {
     }
 }
 
-fn replayed(log: &[Event]) -> Result<[u8; 32], Unfit> {
-    let mut replay = Replay::of(log.len() as u64);
+fn replayed(log: &[Event], together: usize) -> Result<[u8; 32], Unfit> {
+    let replay = Replay::of(log.len() as u64, together);
     // In batches that are no multiple of what is looked at together.
-    log.chunks(1_000).try_for_each(|events| replay.apply(events))?;
-    Ok(replay.end()?.digest())
+    let replayed = log.chunks(1_000).try_fold(replay, |replay, events| replay.apply(events));
+    Ok(replayed?.end()?.digest())
 }
 
 fn applied(log: &[Event]) -> [u8; 32] {
@@ -88,7 +89,7 @@ fn replay_leads_to_what_events_lead_to_one_by_one() {
     // So few that each is looked up by itself, and so many that indices are filled part by part.
     for people in [100, 20_000] {
         let mut log = grants.log(people);
-        assert_eq!(replayed(&log).unwrap(), applied(&log));
+        assert_same(&log);
         let cancelled = |number| Change::Cancelled {
             id: grants.registration(number).id,
             slot: grants.first().slot,
@@ -97,7 +98,14 @@ fn replay_leads_to_what_events_lead_to_one_by_one() {
         // Of one that was entered long ago, and of one that was not when it came; then grants go on.
         log.extend([5, people].map(|number| grants.event(cancelled(number))));
         log.extend((people + 1..people + 200).map(|number| grants.granted(grants.registration(number))));
-        assert_eq!(replayed(&log).unwrap(), applied(&log));
+        assert_same(&log);
+    }
+}
+
+fn assert_same(log: &[Event]) {
+    let applied = applied(log);
+    for together in [90, GRANTS_ENTERED_TOGETHER_MAX] {
+        assert_eq!(replayed(log, together).unwrap(), applied);
     }
 }
 
@@ -107,11 +115,20 @@ fn replay_says_which_event_does_not_fit() {
     let grants = Grants::new();
     let (log, first) = (grants.log(PEOPLE), grants.before.len());
     // The first grant once more, as another one but for one of its keys.
-    let rows: [(Misfit, fn(Registration, &Registration) -> Registration); 6] = [
+    let rows: [(Misfit, fn(Registration, &Registration) -> Registration); 8] = [
         (Misfit::Reused, |other, first| Registration { id: first.id, ..other }),
         (Misfit::Reused, |other, first| Registration { request: first.request, ..other }),
         (Misfit::Reused, |other, first| Registration { code: first.code, ..other }),
         (Misfit::Applicant, |other, first| Registration { applicants: first.applicants.clone(), ..other }),
+        // One of a party, and one who is named twice in it.
+        (Misfit::Applicant, |other, first| {
+            let applicants = other.applicants.iter().chain(&first.applicants).cloned().collect();
+            Registration { applicants, ..other }
+        }),
+        (Misfit::Applicant, |other, _| {
+            let applicants = other.applicants.iter().chain(&other.applicants).cloned().collect();
+            Registration { applicants, ..other }
+        }),
         // Found as it comes, and not when keys are entered,
         (Misfit::QueueNumber, |other, _| Registration { queue_number: 0, ..other }),
         // and both.
@@ -126,7 +143,9 @@ fn replay_says_which_event_does_not_fit() {
             let mut log = log.clone();
             log.insert(before, grants.granted(but_for(other, &grants.registration(1))));
             let unfit = Unfit { seq: before as u64 + 1, misfit: misfit.clone() };
-            assert_eq!(replayed(&log), Err(unfit));
+            for together in [90, GRANTS_ENTERED_TOGETHER_MAX] {
+                assert_eq!(replayed(&log, together), Err(unfit.clone()));
+            }
         }
     }
 }

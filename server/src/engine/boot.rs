@@ -1,6 +1,6 @@
 //! From a log to a ledger that is ready to serve: replay, then what the catalogue and the calendar ask for.
 
-use std::{sync::Arc, time::Instant};
+use std::{io, sync::Arc, time::Instant};
 
 use kuota_domain::{
     catalog::Catalog,
@@ -34,6 +34,9 @@ pub enum BootError {
     /// It contradicts itself.
     #[error(transparent)]
     Misfit(#[from] Unfit),
+    /// A thread cannot be started.
+    #[error("a thread of the replay cannot be started: {0}")]
+    Thread(io::Error),
     /// It was written with another key.
     #[error(
         "the NIK key is not the one this log was written with: repeats and live registrations would be missed"

@@ -2,7 +2,7 @@
 //! filled again, so that it need not be new memory.
 
 use std::{
-    io, mem,
+    mem, panic,
     thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
@@ -11,14 +11,15 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use kuota_domain::{
     event::Event,
     ledger::{Ledger, Replay},
+    limits::GRANTS_ENTERED_TOGETHER_MAX,
     time::UnixMillis,
 };
 use tracing::info;
 
 use super::BootError;
 use crate::{
-    limits::{REPLAY_DECODED_AHEAD_MAX, REPLAY_EVENTS_TOGETHER, REPLAY_ROWS_AHEAD_MAX},
-    log::{Chain, EventLog, FORMAT, ReadError, decode_events},
+    limits::{REPLAY_EVENT_LISTS_MAX, REPLAY_LIST_EVENTS_MIN, REPLAY_ROW_LISTS_MAX},
+    log::{Chain, EventLog, FORMAT, ReadError, Row, decode_events},
 };
 
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -39,24 +40,26 @@ pub(super) struct Replayed {
 /// When it is damaged, not understood, or contradicts itself: of several faults the first in the log.
 pub(super) fn replay(log: &mut dyn EventLog) -> Result<Replayed, BootError> {
     let total = log.last_seq()?;
-    let (rows, rows_ahead) = between(REPLAY_ROWS_AHEAD_MAX);
-    let (events, events_ahead) = between(REPLAY_DECODED_AHEAD_MAX);
-    let (applied, decoded, read) = thread::scope(|scope| {
-        let spawn = |name: &str| thread::Builder::new().name(name.into());
-        let read = spawn("kuota-read").spawn_scoped(scope, move || read(log, &rows))?;
-        let decoded = spawn("kuota-decode").spawn_scoped(scope, move || decode(&rows_ahead, &events))?;
-        // This thread's end of the line is gone when it has applied all, or one did not fit: then the others end too.
+    let (rows, rows_ahead) = line(REPLAY_ROW_LISTS_MAX);
+    let (events, events_ahead) = line(REPLAY_EVENT_LISTS_MAX);
+    thread::scope(|scope| {
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        let reader = named("kuota-read").spawn_scoped(scope, move || read(log, &rows));
+        let reader = reader.map_err(BootError::Thread)?;
+        let decoder = named("kuota-decode").spawn_scoped(scope, move || decode(&rows_ahead, &events));
+        let decoder = decoder.map_err(BootError::Thread)?;
+        // This end of the line is gone when all is applied, or something did not fit: then the other threads end, too. What one
+        // of them finds comes after what is applied.
         let applied = apply(events_ahead, total);
-        Ok::<_, io::Error>((applied, joined(decoded), joined(read)))
+        let (decoded, chain) = (joined(decoder), joined(reader));
+        let (ledger, now) = applied?;
+        decoded?;
+        Ok(Replayed { ledger, chain: chain?, now })
     })
-    .map_err(|error| ReadError::Storage(error.to_string()))?;
-    let (ledger, now) = applied?;
-    decoded?;
-    Ok(Replayed { ledger, chain: read?, now })
 }
 
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, ReadError>>) -> Result<T, ReadError> {
-    thread.join().unwrap_or_else(|_| Err(ReadError::Storage("a thread of the replay panicked".into())))
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 /// One end of a line between two threads.
@@ -65,45 +68,106 @@ struct Giver<T> {
     back: Receiver<T>,
 }
 
-/// The other. Of more than enough to be filled again some may go.
+/// The other.
 struct Taker<T> {
     from: Receiver<T>,
     back: Sender<T>,
 }
 
-fn between<T>(most: usize) -> (Giver<T>, Taker<T>) {
-    let ((to, from), (give_back, back)) = (bounded(most), bounded(most));
+/// What goes from thread to thread, and comes back to be filled again.
+trait List: Default {
+    fn clear(&mut self);
+}
+
+fn line<T>(lists: usize) -> (Giver<T>, Taker<T>) {
+    let ((to, from), (give_back, back)) = (bounded(lists), bounded(lists));
     (Giver { to, back }, Taker { from, back: give_back })
 }
 
-impl<T: Default> Giver<T> {
-    /// Hands something over, and leaves something to fill in its place; false when nobody takes it any more.
-    fn give(&self, full: &mut T) -> bool {
-        self.to.send(mem::replace(full, self.back.try_recv().unwrap_or_default())).is_ok()
+impl<T: List> Giver<T> {
+    /// Hands a list over, and leaves an empty one in its place; false when nobody takes it any more.
+    fn give(&self, list: &mut T) -> bool {
+        self.to.send(mem::replace(list, self.back.try_recv().unwrap_or_default())).is_ok()
+    }
+}
+
+impl<T: List> Taker<T> {
+    fn give_back(&self, mut list: T) {
+        list.clear();
+        // Of more than enough some may go.
+        let _ = self.back.try_send(list);
     }
 }
 
 /// Rows that are decoded together.
 #[derive(Default)]
-struct Rows {
+struct RowList {
+    spans: Vec<Span>,
     payloads: Vec<u8>,
-    /// The first event of each, its instant, and where its payload ends.
-    rows: Vec<(u64, UnixMillis, usize)>,
     events: u64,
+}
+
+/// A row without its payload.
+struct Span {
+    first_seq: u64,
+    last_seq: u64,
+    now: UnixMillis,
+    /// Where its payload ends among the others.
+    end: usize,
 }
 
 /// Events that are applied together.
 #[derive(Default)]
-struct Events {
-    /// In their order.
+struct EventList {
     events: Vec<Event>,
-    /// The last instant among their rows.
+    /// The last instant of their rows.
     now: Option<UnixMillis>,
 }
 
-fn read(log: &mut dyn EventLog, decoder: &Giver<Rows>) -> Result<Chain, ReadError> {
-    let (mut chain, mut rows) = (Chain::default(), Rows::default());
-    log.read(&mut |row| {
+impl List for RowList {
+    fn clear(&mut self) {
+        self.spans.clear();
+        self.payloads.clear();
+        self.events = 0;
+    }
+}
+
+impl List for EventList {
+    fn clear(&mut self) {
+        self.events.clear();
+        self.now = None;
+    }
+}
+
+impl RowList {
+    fn push(&mut self, row: &Row) {
+        let Row { first_seq, last_seq, now_ms, .. } = *row;
+        self.payloads.extend_from_slice(&row.payload);
+        self.spans.push(Span { first_seq, last_seq, now: UnixMillis(now_ms), end: self.payloads.len() });
+        self.events += last_seq - first_seq + 1;
+    }
+}
+
+impl EventList {
+    /// Appends the events of a row.
+    fn decode(&mut self, span: &Span, payload: &[u8]) -> Result<(), ReadError> {
+        let before = self.events.len();
+        let decoded = decode_events(payload, span.now, &mut self.events);
+        let next = span.first_seq + (self.events.len() - before) as u64;
+        decoded.map_err(|error| ReadError::NotUnderstood(format!("event {next}: {error}")))?;
+        if next != span.last_seq + 1 {
+            let Span { first_seq, last_seq, .. } = span;
+            let said = format!("the row of events {first_seq} to {last_seq} ends before event {next}");
+            return Err(ReadError::Damaged(said));
+        }
+        self.now = self.now.max(Some(span.now));
+        Ok(())
+    }
+}
+
+fn read(log: &mut dyn EventLog, decoder: &Giver<RowList>) -> Result<Chain, ReadError> {
+    let (mut chain, mut list) = (Chain::default(), RowList::default());
+    let read = log.read(&mut |row| {
         chain.follow(row)?;
         if row.format > FORMAT {
             return Err(ReadError::NotUnderstood(format!(
@@ -111,60 +175,50 @@ fn read(log: &mut dyn EventLog, decoder: &Giver<Rows>) -> Result<Chain, ReadErro
                 row.format
             )));
         }
-        rows.payloads.extend_from_slice(&row.payload);
-        rows.rows.push((row.first_seq, UnixMillis(row.now_ms), rows.payloads.len()));
-        rows.events += row.last_seq - row.first_seq + 1;
+        list.push(row);
         // Who takes nothing has found a fault before this row, and tells it.
-        if rows.events >= REPLAY_EVENTS_TOGETHER && !decoder.give(&mut rows) {
+        if list.events >= REPLAY_LIST_EVENTS_MIN && !decoder.give(&mut list) {
             return Err(ReadError::Damaged(format!("before event {}", row.last_seq)));
         }
         Ok(())
-    })
-    .inspect_err(|_| {
-        decoder.give(&mut rows);
-    })?;
-    decoder.give(&mut rows);
-    Ok(chain)
+    });
+    decoder.give(&mut list);
+    read.map(|()| chain)
 }
 
-fn decode(reader: &Taker<Rows>, ledger: &Giver<Events>) -> Result<(), ReadError> {
-    let mut decoded = Events::default();
-    for mut rows in &reader.from {
+fn decode(reader: &Taker<RowList>, ledger: &Giver<EventList>) -> Result<(), ReadError> {
+    let mut list = EventList::default();
+    for rows in &reader.from {
         let mut begin = 0;
-        for (first, now, end) in rows.rows.drain(..) {
-            let read = decode_events(&rows.payloads[begin..end], now, &mut decoded.events);
-            if let Err(error) = read {
-                // What comes before it may not fit: that is told first.
-                ledger.give(&mut decoded);
-                return Err(ReadError::NotUnderstood(format!("event {first}: {error}")));
-            }
-            decoded.now = decoded.now.max(Some(now));
-            begin = end;
-        }
-        rows.payloads.clear();
-        rows.events = 0;
-        let _ = reader.back.try_send(rows);
-        if !ledger.give(&mut decoded) {
+        let decoded = rows.spans.iter().try_for_each(|span| {
+            let payload = &rows.payloads[begin..span.end];
+            begin = span.end;
+            list.decode(span, payload)
+        });
+        reader.give_back(rows);
+        let is_taken = ledger.give(&mut list);
+        decoded?;
+        if !is_taken {
             break;
         }
     }
     Ok(())
 }
 
-fn apply(Taker { from, back }: Taker<Events>, total: u64) -> Result<(Ledger, UnixMillis), BootError> {
-    let mut replay = Replay::of(total);
+fn apply(decoder: Taker<EventList>, total: u64) -> Result<(Ledger, UnixMillis), BootError> {
+    let mut replay = Replay::of(total, GRANTS_ENTERED_TOGETHER_MAX);
     let (mut applied, mut last, mut told) = (0, UnixMillis::MIN, Instant::now());
-    for Events { mut events, now } in from {
-        replay.apply(&events)?;
-        applied += events.len();
-        last = last.max(now.unwrap_or(last));
+    while let Ok(list) = decoder.from.recv() {
+        replay = replay.apply(&list.events)?;
+        applied += list.events.len();
+        last = last.max(list.now.unwrap_or(last));
         if told.elapsed() > PROGRESS_EVERY {
             told = Instant::now();
             info!(events = applied, of = total, "replaying the log");
         }
         // Here what they held is at hand.
-        events.clear();
-        let _ = back.try_send(Events { events, now: None });
+        decoder.give_back(list);
     }
+    drop(decoder);
     Ok((replay.end()?, last))
 }

@@ -1,5 +1,7 @@
 //! Registrations on the roll whose keys wait to be entered in the indices: entered one by one, each key would wait for memory.
 
+use hashbrown::HashMap;
+
 use super::{
     Misfit,
     finder::Indices,
@@ -9,12 +11,11 @@ use super::{
 };
 use crate::registration::{Applicant, Billing, Registration};
 
-/// So many are entered together: more than parts of the indices by far, and 40 bytes each.
-const COMING_MAX: usize = 1_000_000;
-
 /// Registrations on the roll whose keys wait to be entered. Whoever has some must enter them before anything is looked up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Coming {
+    /// So many are entered together.
+    most: usize,
     /// In the order in which they came.
     rows: Vec<RowNumber>,
     ids: Entries,
@@ -25,6 +26,12 @@ pub(super) struct Coming {
 }
 
 impl Coming {
+    pub(super) fn up_to(most: usize) -> Self {
+        let entries = Entries::default;
+        let (ids, requests, codes, billings, live) = (entries(), entries(), entries(), entries(), entries());
+        Self { most, rows: Vec::new(), ids, requests, codes, billings, live }
+    }
+
     /// One more, which nothing has happened to since it was granted; false when there are no numbers for so many rows.
     pub(super) fn push(&mut self, row: RowNumber, registration: &Registration, indices: &Indices) -> bool {
         let Registration { id, request, code, applicants, .. } = registration;
@@ -40,7 +47,7 @@ impl Coming {
 
     /// Whether it is time to enter them.
     pub(super) fn is_full(&self) -> bool {
-        self.rows.len() >= COMING_MAX
+        self.rows.len() >= self.most
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,15 +76,15 @@ impl Roll {
         });
         let billings = indices.billings.fill(&mut coming.billings, pace, reference);
         // and INV-2.
-        let lives = both(|by, other| other.applicants.iter().any(|applicant| by.has(applicant.key)));
-        let live = indices.live.fill(&mut coming.live, pace, lives);
+        let live = both(|by, other| other.is_kept_out_by(by));
+        let live = indices.live.fill(&mut coming.live, pace, live);
 
         let reused = [ids, requests, codes, billings].into_iter().flatten().map(|row| (row, Misfit::Reused));
-        let refused = reused.chain(live.into_iter().map(|row| (row, Misfit::Applicant)));
-        let position = |row| coming.rows.iter().position(|other| *other == row);
-        let first = refused
-            .filter_map(|(row, misfit)| Some((position(row)?, misfit)))
-            .min_by_key(|(position, _)| *position);
+        let refused = live.into_iter().map(|row| (row, Misfit::Applicant)).chain(reused);
+        // Of one that is refused twice: what is found first where it is alone.
+        let refused: HashMap<_, _> = refused.collect();
+        let mut rows = coming.rows.iter().enumerate();
+        let first = rows.find_map(|(position, row)| Some((position, refused.get(row)?.clone())));
         coming.rows.clear();
         first.map_or(Ok(()), Err)
     }

@@ -23,6 +23,9 @@ const MADE_ROOM_FOR: usize = 256;
 /// and is given room for one more in so many: parts do not fill evenly.
 const UNEVEN_SHARE: usize = 64;
 
+/// So many entries are read from front to back in the time of one wait.
+const ENTRIES_PER_WAIT: usize = 32;
+
 /// Number of a row.
 pub(super) type RowNumber = u32;
 
@@ -63,6 +66,8 @@ impl Index {
         pace: Pace,
         is_taken: impl Fn(RowNumber, RowNumber) -> bool,
     ) -> Vec<RowNumber> {
+        // A part is read through where that takes about as long as to wait for each of those that come.
+        let are_many = waiting.entries >= (self.parts.len() * LOOKED_AT).max(self.len() / ENTRIES_PER_WAIT);
         let mut refused = Vec::new();
         let mut enter = |part: &mut Part, entry: Entry| {
             if part.rows_of(entry.hash).any(|other| is_taken(other, entry.row())) {
@@ -71,9 +76,9 @@ impl Index {
                 part.insert(entry);
             }
         };
-        let each_part = self.parts.iter_mut().map(|part| part.get_mut()).zip(&mut waiting.parts);
-        if each_part.len() * LOOKED_AT <= waiting.entries {
-            for (part, some) in each_part {
+        if are_many {
+            for (part, some) in self.parts.iter_mut().zip(&mut waiting.parts) {
+                let part = part.get_mut();
                 part.make_room(some.len(), pace);
                 part.read_through();
                 some.drain(..).for_each(|entry| enter(part, entry));
@@ -262,8 +267,8 @@ impl Part {
         if entries < MADE_ROOM_FOR || entries + SPARE < self.room() {
             return;
         }
-        let expected = pace.expected(entries).min(2 * entries);
-        if expected > entries {
+        let expected = pace.expected(entries).clamp(entries, 2 * entries);
+        if expected > self.entries {
             self.grow((expected + expected / UNEVEN_SHARE) / LOAD_EIGHTHS * 8);
         }
     }
@@ -321,6 +326,12 @@ mod tests {
             }));
             (sizes.len(), part.homes)
         };
+        // All of them at once, by the end of a log, and of one that says nothing of itself.
+        for of in [0, ENTRIES.into()] {
+            let mut part = Part::default();
+            part.make_room(ENTRIES as usize, Pace { applied: ENTRIES.into(), of });
+            assert!(part.room() >= ENTRIES as usize && part.homes < 6 * ENTRIES as usize / 5);
+        }
         let alone = grown(0);
         // What the log says of itself, less, and a lie.
         let told = grown(ENTRIES.into());

@@ -1,17 +1,24 @@
 //! Replay: applying events that are in the log already, many in a row. It changes nothing that applying them one by one
 //! would not.
 
+use std::sync::Arc;
+
 use super::{Ledger, Misfit, ahead::LOOKED_AT, coming::Coming};
-use crate::event::{Change, Event};
+use crate::{
+    event::{Change, Event},
+    registration::Registration,
+};
 
 /// A log that is being replayed. Its ledger is had at the end.
 #[derive(Debug)]
 pub struct Replay {
     ledger: Ledger,
-    /// Of grants in a row: the keys of those since [`Self::entered`].
+    /// Grants in a row whose keys wait to be entered.
     coming: Coming,
+    /// Events before the first of those.
     entered: u64,
     applied: u64,
+    /// Events that the log says it has.
     of: u64,
 }
 
@@ -43,45 +50,43 @@ impl Pace {
 }
 
 impl Replay {
-    /// From the first event on; `events` is how many the log says it has.
+    /// From the first event on; `events` is how many the log says it has. Keys of so many grants are entered `together`.
     #[must_use]
-    pub fn of(events: u64) -> Self {
+    pub fn of(events: u64, together: usize) -> Self {
         let mut ledger = Ledger::default();
         ledger.begin_replay();
-        Self { ledger, coming: Coming::default(), entered: 0, applied: 0, of: events }
+        Self { ledger, coming: Coming::up_to(together), entered: 0, applied: 0, of: events }
     }
 
-    /// Applies the next events.
+    /// With the next events applied.
     ///
     /// # Errors
-    /// When one contradicts the state. What contradicts a key that waits to be entered is found when it is. The replay is over
-    /// then.
-    pub fn apply(&mut self, events: &[Event]) -> Result<(), Unfit> {
+    /// When one contradicts those before it. Where it contradicts a key that waits to be entered, that is found later.
+    pub fn apply(mut self, events: &[Event]) -> Result<Self, Unfit> {
         for some in events.chunks(LOOKED_AT) {
-            let grants = some.iter().filter_map(|event| match &event.change {
-                Change::Granted(registration) => Some(&**registration),
-                _ => None,
-            });
+            let grants = some.iter().filter_map(grant_of);
             self.ledger.roll.make_room(self.pace());
-            self.ledger.look_ahead(grants.clone().map(|registration| registration.slot));
-            let are_grants = grants.clone().filter(|granted| granted.moved().is_none()).count() == some.len();
-            if !are_grants {
+            self.ledger.look_ahead(grants.clone().map(|granted| granted.slot));
+            if grants.clone().count() == some.len() {
+                for (event, granted) in some.iter().zip(grants) {
+                    let granted = self.grant(event, granted);
+                    granted.map_err(|misfit| self.unfit(misfit))?;
+                    self.applied += 1;
+                }
+                if self.coming.is_full() {
+                    self.enter_coming()?;
+                }
+            } else {
                 self.enter_coming()?;
-                self.ledger.roll.look_ahead(grants, self.pace());
-            }
-            for event in some {
-                let applied = if are_grants { self.grant(event) } else { self.ledger.apply(event) };
-                applied.map_err(|misfit| self.unfit(misfit))?;
-                self.applied += 1;
-            }
-            if !are_grants {
+                self.ledger.roll.look_ahead(grants.map(|granted| &**granted), self.pace());
+                for event in some {
+                    self.ledger.apply(event).map_err(|misfit| self.unfit(misfit))?;
+                    self.applied += 1;
+                }
                 self.entered = self.applied;
             }
-            if self.coming.is_full() {
-                self.enter_coming()?;
-            }
         }
-        Ok(())
+        Ok(self)
     }
 
     /// The ledger as of the last event.
@@ -94,9 +99,8 @@ impl Replay {
         Ok(self.ledger)
     }
 
-    /// Applies a grant among others: its keys are looked up by none of them.
-    fn grant(&mut self, event: &Event) -> Result<(), Misfit> {
-        let Change::Granted(granted) = &event.change else { return self.ledger.apply(event) };
+    /// Applies a grant among others, whose keys are looked up by none of them.
+    fn grant(&mut self, event: &Event, granted: &Arc<Registration>) -> Result<(), Misfit> {
         self.ledger.check_format(&event.change)?;
         self.ledger.grant(granted, event.at, |roll| roll.enter_later(granted, &mut self.coming))
     }
@@ -111,7 +115,7 @@ impl Replay {
         Ok(())
     }
 
-    /// The next event does not fit, if none did not before.
+    /// The next event does not fit, unless one whose keys wait does not either: then that is the first.
     fn unfit(&mut self, misfit: Misfit) -> Unfit {
         let seq = self.applied + 1;
         self.enter_coming().err().unwrap_or(Unfit { seq, misfit })
@@ -119,5 +123,13 @@ impl Replay {
 
     const fn pace(&self) -> Pace {
         Pace { applied: self.applied, of: self.of }
+    }
+}
+
+/// What an event grants; nothing where it has a second request id, which no grant has when it is made.
+fn grant_of(event: &Event) -> Option<&Arc<Registration>> {
+    match &event.change {
+        Change::Granted(granted) if granted.moved().is_none() => Some(granted),
+        _ => None,
     }
 }

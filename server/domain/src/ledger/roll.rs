@@ -242,8 +242,8 @@ impl Roll {
     pub(super) fn begin_life(&mut self, row: RowNumber) -> bool {
         let (indices, Some(registration)) = (self.indices(), self.at(row)) else { return false };
         let is_free = registration.applicants.iter().all(|Applicant { key, .. }| {
-            let has = |row| self.at(row).is_some_and(|other| other.has(*key));
-            indices.live.insert(indices.hash(key), row, has)
+            let is_taken = |by| self.at(by).is_some_and(|found| registration.is_kept_out_by(found));
+            indices.live.insert(indices.hash(key), row, is_taken)
         });
         if !is_free {
             self.end_life(row);

@@ -194,9 +194,9 @@ impl World {
 
     /// What a restart would make of the log.
     pub(crate) fn replayed(&self) -> Ledger {
-        let mut replay = Replay::of(self.log.len() as u64);
-        self.log.chunks(BATCH).for_each(|events| replay.apply(events).unwrap());
-        replay.end().unwrap()
+        let replay = Replay::of(self.log.len() as u64, BATCH);
+        let replayed = self.log.chunks(BATCH).try_fold(replay, |replay, events| replay.apply(events));
+        replayed.and_then(Replay::end).unwrap()
     }
 }
 
