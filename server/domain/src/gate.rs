@@ -5,7 +5,7 @@
 //! refusal. The gate may err, but only towards letting an ask through or making it wait.
 //!
 //! Accounting, at rest: permits in shards + permits held by passes = `free` + debt. The debt belongs to [`Keeper`],
-//! which only the ledger's thread has.
+//! which only the ledger's thread uses.
 
 use std::sync::Arc;
 
@@ -258,7 +258,7 @@ impl Drop for Pass {
     }
 }
 
-/// The ledger's side of a gate. There is one for each slot, and only the ledger's thread has it.
+/// The ledger's side of a gate. There is one for each slot, and only the ledger's thread uses it.
 #[derive(Debug)]
 pub struct Keeper {
     gate: Arc<SlotGate>,

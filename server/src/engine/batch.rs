@@ -12,7 +12,7 @@ use kuota_domain::{
     calendar::ServiceDay,
     event::Event,
     gate::{Figures, Pass},
-    ids::{OfficeNumber, RequestKey},
+    ids::{OfficeNumber, RequestKey, TrancheNumber},
     ledger::{Command, Instruction, Rejection, Row},
     payment::{CaseNumber, PaymentCase},
     registration::{Ask, Registration},
@@ -172,10 +172,10 @@ impl Reply {
 }
 
 impl Publication {
-    /// The slot in which it is counted.
-    pub(super) fn slot(&self) -> Option<SlotKey> {
+    /// The tranche in which it is counted.
+    pub(super) fn tranche(&self) -> Option<TrancheNumber> {
         match self {
-            Self::Registration(_, registration, _) => Some(registration.slot),
+            Self::Registration(_, registration, _) => Some(registration.tranche),
             Self::Case(_) | Self::CaseForgotten(_) | Self::Forgotten(_) | Self::DayDropped(..) => None,
         }
     }
@@ -188,7 +188,7 @@ pub(super) struct Batch {
     pub(super) publications: Vec<Publication>,
     /// Slots whose figures it changes, and these as they stand after it: the ledger itself runs ahead by the time they are
     /// published. None of a slot that is gone.
-    pub(super) figures: Vec<(SlotKey, Option<Figures>)>,
+    pub(super) figures: Vec<(SlotKey, Option<(TrancheNumber, Figures)>)>,
     pub(super) replies: Vec<Reply>,
     /// Since when the first in line waits.
     pub(super) oldest: Option<Instant>,

@@ -8,11 +8,11 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, TryRecvError};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Event},
-    gate::Keeper,
+    ids::TrancheNumber,
     ledger::{Command, Decision, LOOKED_AT, Ledger, Rejection},
     limits::DUE_EVENTS_PER_BATCH_MAX,
     slot::SlotKey,
@@ -49,9 +49,8 @@ const IDLE_WAIT_MAX: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct LedgerThread {
     pub(super) ledger: Ledger,
-    pub(super) keepers: HashMap<SlotKey, Keeper>,
     /// Slots with permits out that must still come home.
-    pub(super) indebted: HashSet<SlotKey>,
+    pub(super) indebted: HashSet<TrancheNumber>,
     pub(super) read: Arc<ReadModel>,
     clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -85,7 +84,6 @@ impl LedgerThread {
     ) -> Self {
         let mut thread = Self {
             ledger,
-            keepers: HashMap::new(),
             indebted: HashSet::new(),
             read,
             clock,
@@ -447,8 +445,10 @@ impl LedgerThread {
 
     /// Takes permits that came home against what slots owe.
     pub(super) fn settle(&mut self) {
-        let keepers = &mut self.keepers;
-        self.indebted.retain(|slot| keepers.get_mut(slot).is_some_and(|keeper| !keeper.settle()));
+        if !self.indebted.is_empty() {
+            let mut slots = self.read.slots.write();
+            self.indebted.retain(|tranche| slots.owes(*tranche));
+        }
     }
 
     /// The log is lost to this process: raises the alarm, and tells everyone who still asks.

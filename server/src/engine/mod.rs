@@ -24,7 +24,7 @@ mod register;
 mod replay;
 mod requests;
 mod reschedule;
-mod tallies;
+mod slots;
 mod watch;
 
 use std::{
@@ -56,7 +56,7 @@ pub use self::{
     payments::Paid,
     register::{Person, Whereabouts, Wish},
     reschedule::Destination,
-    tallies::Tally,
+    slots::Tally,
     watch::{Sighting, SlotFilter, Tidings, WatchHub, Watcher},
 };
 use self::{

@@ -4,13 +4,12 @@ use std::{hint::black_box, mem, sync::Arc};
 
 use kuota_domain::{
     calendar::ServiceDay,
-    gate::{Figures, Keeper, SlotGate},
-    ids::{OfficeNumber, RequestKey},
-    ledger::{LOOKED_AT, Rejection, SLOTS_AT_HAND},
+    gate::{Figures, SlotGate},
+    ids::{OfficeNumber, RequestKey, TrancheNumber},
+    ledger::{LOOKED_AT, Rejection},
     refusal::Refusal,
-    slot::{Lane, SlotKey},
+    slot::SlotKey,
 };
-use smallvec::SmallVec;
 
 use super::{
     Failure, Granted,
@@ -26,7 +25,7 @@ impl LedgerThread {
     pub(super) fn publish_recovered(&mut self) {
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
-        let figures: Vec<_> = slots.into_iter().map(|slot| (slot, self.ledger.figures(slot))).collect();
+        let figures: Vec<_> = slots.into_iter().map(|slot| (slot, self.ledger.standing(slot))).collect();
         self.publish_figures(&figures, &[]);
         self.read.put_all(&self.ledger);
         self.ledger.cases().for_each(|case| self.read.cases.put(case));
@@ -35,15 +34,16 @@ impl LedgerThread {
     pub(super) fn publish(&mut self, mut batch: Batch) {
         let mut waiters = mem::take(&mut self.published);
         let (mut dropped_days, mut shown) = (Vec::new(), Vec::with_capacity(batch.publications.len()));
+        let mut slots = self.read.slots.write();
         let mut publications = batch.publications.drain(..);
         for at in 0..publications.len() {
             if at % LOOKED_AT == 0 {
-                self.read.tallies.look_ahead(publications.as_slice().iter().filter_map(Publication::slot));
+                slots.look_ahead(publications.as_slice().iter().filter_map(Publication::tranche));
             }
             let Some(publication) = publications.next() else { break };
             match publication {
                 Publication::Registration(row, registration, happening) => {
-                    self.read.put(row, &registration);
+                    self.read.put(&mut slots, row, &registration);
                     if let Some(happening) = happening {
                         self.metrics.happened(happening, registration.slot.lane);
                     }
@@ -56,7 +56,7 @@ impl LedgerThread {
                 Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
         }
-        drop(publications);
+        drop((publications, slots));
         self.read.requests.withdraw_all(&shown, |at, waiting| waiters[at].0 = waiting);
         self.publish_dropped(&dropped_days);
         self.publish_catalog(batch.offices.take(), batch.view.take());
@@ -115,15 +115,6 @@ impl LedgerThread {
         self.keep(batch);
     }
 
-    /// Reads what publishing these slots will read, all in one go: memory is then waited for once.
-    fn look_ahead(&self, slots: &[(SlotKey, Option<Figures>)]) {
-        if self.keepers.len() > SLOTS_AT_HAND {
-            let keepers: SmallVec<[&Keeper; LOOKED_AT]> =
-                slots.iter().filter_map(|(slot, _)| self.keepers.get(slot)).collect();
-            black_box(keepers.iter().fold(0, |read, keeper| read ^ keeper.gate().tag()));
-        }
-    }
-
     /// Keeps what a batch took up for the next one.
     fn keep(&mut self, batch: Batch) {
         let Batch { publications, replies, mut figures, .. } = batch;
@@ -140,10 +131,7 @@ impl LedgerThread {
         let mut directory = (**self.read.directory.load()).clone();
         for (office, day) in days {
             directory.drop_day(*office, *day);
-            self.read.tallies.drop_day(*office, *day);
-            for lane in Lane::ALL {
-                self.keepers.remove(&SlotKey { office: *office, day: *day, lane });
-            }
+            self.read.slots.write().drop_day(*office, *day);
         }
         self.read.directory.store(Arc::new(directory));
     }
@@ -167,8 +155,8 @@ impl LedgerThread {
     fn confirmed(&self, slot: SlotKey, places: u32, rejection: Rejection) -> Rejection {
         let short =
             matches!(rejection, Rejection::Refused(Refusal::SoldOut | Refusal::NotEnoughPlaces { .. }));
-        let free = self.keepers.get(&slot).map_or(0, |keeper| keeper.gate().figures().free);
-        if short && free >= places { Rejection::Refused(Refusal::Busy) } else { rejection }
+        let is_free = || self.read.slots.read().free(slot) >= places;
+        if short && is_free() { Rejection::Refused(Refusal::Busy) } else { rejection }
     }
 
     fn publish_catalog(&self, offices: Option<OfficesView>, view: Option<OperatorView>) {
@@ -183,26 +171,24 @@ impl LedgerThread {
     }
 
     /// Publishes figures of slots, in whose order is said how many permits their grants spent.
-    fn publish_figures(&mut self, figures: &[(SlotKey, Option<Figures>)], spent: &[u32]) {
-        let mut directory = None;
+    fn publish_figures(&mut self, figures: &[(SlotKey, Option<(TrancheNumber, Figures)>)], spent: &[u32]) {
+        let (mut directory, mut slots) = (None, self.read.slots.write());
         for (at, (slot, found)) in figures.iter().enumerate() {
             if at % LOOKED_AT == 0 {
-                self.look_ahead(&figures[at..figures.len().min(at + LOOKED_AT)]);
+                slots.look_ahead(figures[at..].iter().filter_map(|(_, found)| Some(found.as_ref()?.0)));
             }
             let (slot, spent) = (*slot, spent.get(at).copied().unwrap_or(0));
-            let Some(figures) = *found else { continue };
-            if let Some(keeper) = self.keepers.get_mut(&slot) {
-                keeper.publish(figures, spent);
-                if keeper.debt() > 0 {
-                    self.indebted.insert(slot);
+            let Some((tranche, figures)) = *found else { continue };
+            if let Some(owes) = slots.publish(tranche, figures, spent) {
+                if owes {
+                    self.indebted.insert(tranche);
                 }
             } else {
                 let shards = SlotGate::shards_for(figures.capacity, self.shards_max);
                 let (gate, keeper) = SlotGate::new(figures, shards);
                 let directory = directory.get_or_insert_with(|| (**self.read.directory.load()).clone());
                 directory.add_slot(slot, &gate);
-                self.keepers.insert(slot, keeper);
-                self.read.tallies.open(slot);
+                slots.open((tranche, slot), keeper);
             }
         }
         if let Some(directory) = directory {

@@ -17,6 +17,7 @@ use kuota_domain::{
     ledger::{Finder, Ledger, Row},
     registration::{Registration, RegistrationState},
 };
+use parking_lot::RwLock;
 
 use super::{
     admission::Door,
@@ -25,7 +26,7 @@ use super::{
     directory::Directory,
     operate::OperatorView,
     requests::Requests,
-    tallies::{Tallies, Tally},
+    slots::{Slots, Tally},
     watch::Changes,
 };
 
@@ -41,7 +42,8 @@ pub(super) struct ReadModel {
     pub(super) askings: Askings,
     pub(super) door: Door,
     pub(super) cases: Cases,
-    pub(super) tallies: Tallies,
+    /// Of every slot, its gate's keeper and how many people are where.
+    pub(super) slots: RwLock<Slots>,
     /// Registrations that wait to be paid for: only the ledger's thread changes it.
     held: AtomicUsize,
     /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
@@ -62,7 +64,7 @@ impl ReadModel {
             askings: Askings::default(),
             door: Door::default(),
             cases: Cases::default(),
-            tallies: Tallies::default(),
+            slots: RwLock::default(),
             held: AtomicUsize::new(0),
             accepted: DashMap::default(),
             accepted_len: AtomicUsize::new(0),
@@ -107,10 +109,10 @@ impl ReadModel {
                     let (mut counted, mut held) = (HashMap::<_, Tally>::new(), 0);
                     for (row, registration) in piece {
                         self.finder.show(row, registration);
-                        counted.entry(registration.slot).or_default().count(registration);
+                        counted.entry(registration.tranche).or_default().count(registration);
                         held += usize::from(is_held(registration));
                     }
-                    self.tallies.add(&counted);
+                    self.slots.write().add(&counted);
                     self.held.fetch_add(held, Ordering::Relaxed);
                 });
             }
@@ -118,10 +120,10 @@ impl ReadModel {
     }
 
     /// A registration, new or changed. The request map follows, then the slot's word.
-    pub(super) fn put(&self, row: Row, registration: &Arc<Registration>) {
+    pub(super) fn put(&self, slots: &mut Slots, row: Row, registration: &Arc<Registration>) {
         let before = self.finder.show(row, registration);
         self.count_held(before.as_deref(), registration);
-        self.tallies.count(before.as_deref(), registration);
+        slots.count(before.as_deref(), registration);
         self.undecided(registration);
     }
 

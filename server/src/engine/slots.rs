@@ -1,12 +1,12 @@
-//! What is kept of every slot: who settles its gate, and how many people are where, as committed. By tranche, of which a slot has
-//! one: so nothing is searched, and with thousands of slots one line of memory is waited for where a table takes two.
+//! What the ledger's thread keeps of every slot: who settles its gate, and how many people are where, as committed. Found by
+//! tranche, of which a slot has one: with thousands of slots a look into a table is two waits for memory, this is one.
 
 use std::{collections::VecDeque, hint::black_box};
 
 use hashbrown::HashMap;
 use kuota_domain::{
     calendar::ServiceDay,
-    gate::Keeper,
+    gate::{Figures, Keeper},
     ids::{OfficeNumber, TrancheNumber},
     ledger::{LOOKED_AT, SLOTS_AT_HAND},
     registration::{Registration, RegistrationState},
@@ -22,18 +22,23 @@ pub struct Tally([u32; RegistrationState::ALL.len()]);
 /// One slot's, in a line of its own.
 #[derive(Debug)]
 #[repr(align(64))]
-pub(super) struct Kept {
-    pub(super) keeper: Keeper,
+struct Slot {
+    keeper: Keeper,
     tally: Tally,
 }
 
-/// Every slot's. Written by the ledger's thread alone.
+const _: () = assert!(size_of::<Option<Slot>>() <= 64, "more than one line");
+
+/// Every slot's. Others may read tallies; only the ledger's thread writes, and before anybody looks those who help it start.
 #[derive(Debug, Default)]
-pub(super) struct KeptSlots {
-    /// From the tranche `first` on. Days are forgotten about in the order in which they were released.
-    kept: VecDeque<Option<Kept>>,
+pub(super) struct Slots {
+    slots: Vec<Option<Slot>>,
+    vacant: Vec<usize>,
+    /// By tranche, from `first` on: one more than where its slot stands, 0 for none. Most days are forgotten in the order in which
+    /// they were released; a day far ahead keeps four bytes for each tranche since.
+    places: VecDeque<u32>,
     first: u32,
-    /// People of slots that are opened by the batch that places them.
+    /// People of slots that are opened by the very batch that places them.
     early: HashMap<TrancheNumber, Tally>,
     /// For who knows a slot by its name.
     tranches: HashMap<SlotKey, TrancheNumber>,
@@ -52,44 +57,72 @@ impl Tally {
     }
 }
 
-impl KeptSlots {
-    fn get(&self, tranche: TrancheNumber) -> Option<&Kept> {
-        self.kept.get(tranche.0.checked_sub(self.first)? as usize)?.as_ref()
+impl Slots {
+    fn place(&self, tranche: TrancheNumber) -> Option<usize> {
+        let ahead = tranche.0.checked_sub(self.first)?;
+        (*self.places.get(ahead as usize)? as usize).checked_sub(1)
     }
 
-    pub(super) fn get_mut(&mut self, tranche: TrancheNumber) -> Option<&mut Kept> {
-        self.kept.get_mut(tranche.0.checked_sub(self.first)? as usize)?.as_mut()
+    fn get(&self, tranche: TrancheNumber) -> Option<&Slot> {
+        self.slots.get(self.place(tranche)?)?.as_ref()
     }
 
-    /// That of a slot, if there is such a slot.
-    pub(super) fn of(&self, slot: SlotKey) -> Option<&Kept> {
+    fn get_mut(&mut self, tranche: TrancheNumber) -> Option<&mut Slot> {
+        let place = self.place(tranche)?;
+        self.slots.get_mut(place)?.as_mut()
+    }
+
+    /// That of a name.
+    fn named(&self, slot: SlotKey) -> Option<&Slot> {
         self.get(*self.tranches.get(&slot)?)
     }
 
-    /// Reads what counting in the first [`LOOKED_AT`] of these will read: one after the other, each would wait for memory.
+    /// Committed free places of a slot.
+    pub(super) fn free(&self, slot: SlotKey) -> u32 {
+        self.named(slot).map_or(0, |slot| slot.keeper.gate().figures().free)
+    }
+
+    /// Reads what counting in the first [`LOOKED_AT`] of these, and publishing them, will read: one after the other, each would
+    /// wait for memory.
     pub(super) fn look_ahead(&self, tranches: impl Iterator<Item = TrancheNumber>) {
         if self.tranches.len() > SLOTS_AT_HAND {
             let found = tranches.take(LOOKED_AT).filter_map(|tranche| self.get(tranche));
-            black_box(found.fold(0, |read, kept| read ^ kept.tally.0[0]));
+            black_box(found.fold(0, |read, slot| read ^ slot.keeper.gate().tag()));
         }
     }
 
     /// There is a slot.
     pub(super) fn open(&mut self, (tranche, slot): (TrancheNumber, SlotKey), keeper: Keeper) {
-        if self.kept.is_empty() {
+        let tally = self.early.remove(&tranche).unwrap_or_default();
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.slots[place] = Some(Slot { keeper, tally });
+        if self.places.is_empty() {
             self.first = tranche.0;
         }
-        while tranche.0 < self.first {
-            self.kept.push_front(None);
-            self.first -= 1;
+        for _ in tranche.0..self.first {
+            self.places.push_front(0);
         }
-        let at = (tranche.0 - self.first) as usize;
-        while self.kept.len() <= at {
-            self.kept.push_back(None);
-        }
-        let tally = self.early.remove(&tranche).unwrap_or_default();
-        self.kept[at] = Some(Kept { keeper, tally });
+        self.first = self.first.min(tranche.0);
+        let ahead = (tranche.0 - self.first) as usize;
+        self.places.resize(self.places.len().max(ahead + 1), 0);
+        self.places[ahead] = u32::try_from(place + 1).unwrap_or(0);
         self.tranches.insert(slot, tranche);
+    }
+
+    /// Publishes figures of a slot whose grants spent so many permits, and says whether it owes some still. `None`: there is no
+    /// such slot.
+    pub(super) fn publish(&mut self, tranche: TrancheNumber, figures: Figures, spent: u32) -> Option<bool> {
+        let keeper = &mut self.get_mut(tranche)?.keeper;
+        keeper.publish(figures, spent);
+        Some(keeper.debt() > 0)
+    }
+
+    /// Takes permits that came home against what a slot owes; says whether it still does.
+    pub(super) fn owes(&mut self, tranche: TrancheNumber) -> bool {
+        self.get_mut(tranche).is_some_and(|slot| !slot.keeper.settle())
     }
 
     /// A registration stands otherwise than it was shown before, if it was.
@@ -100,14 +133,6 @@ impl KeptSlots {
         self.tally_mut(after.tranche).count(after);
     }
 
-    fn tally_mut(&mut self, tranche: TrancheNumber) -> &mut Tally {
-        let at = tranche.0.wrapping_sub(self.first) as usize;
-        match self.kept.get_mut(at) {
-            Some(Some(kept)) => &mut kept.tally,
-            Some(None) | None => self.early.entry(tranche).or_default(),
-        }
-    }
-
     /// So many more people than were counted one by one.
     pub(super) fn add(&mut self, counted: &HashMap<TrancheNumber, Tally>) {
         for (tranche, more) in counted {
@@ -116,17 +141,26 @@ impl KeptSlots {
         }
     }
 
+    fn tally_mut(&mut self, tranche: TrancheNumber) -> &mut Tally {
+        match self.place(tranche).and_then(|place| self.slots.get_mut(place)) {
+            Some(Some(slot)) => &mut slot.tally,
+            Some(None) | None => self.early.entry(tranche).or_default(),
+        }
+    }
+
     /// A day left memory.
     pub(super) fn drop_day(&mut self, office: OfficeNumber, day: ServiceDay) {
         for lane in Lane::ALL {
-            if let Some(tranche) = self.tranches.remove(&SlotKey { office, day, lane })
-                && let Some(kept) = self.kept.get_mut((tranche.0 - self.first) as usize)
+            let tranche = self.tranches.remove(&SlotKey { office, day, lane });
+            if let Some((tranche, place)) = tranche.and_then(|tranche| Some((tranche, self.place(tranche)?)))
             {
-                *kept = None;
+                self.slots[place] = None;
+                self.vacant.push(place);
+                self.places[(tranche.0 - self.first) as usize] = 0;
             }
         }
-        while let Some(None) = self.kept.front() {
-            self.kept.pop_front();
+        while self.places.front() == Some(&0) {
+            self.places.pop_front();
             self.first += 1;
         }
     }
@@ -136,24 +170,24 @@ impl Engine {
     /// How many people of a slot are where.
     #[must_use]
     pub fn tally(&self, slot: SlotKey) -> Tally {
-        self.read.kept.read().of(slot).map(|kept| kept.tally).unwrap_or_default()
+        self.read.slots.read().named(slot).map(|slot| slot.tally).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use kuota_domain::{
-        gate::{Ending, Figures, SlotGate},
+        gate::{Ending, SlotGate},
         time::UnixMillis,
     };
 
     use super::*;
 
-    fn slot(day: i32, lane: Lane) -> SlotKey {
+    fn key(day: i32, lane: Lane) -> SlotKey {
         SlotKey { office: OfficeNumber(0), day: ServiceDay::from_number(day), lane }
     }
 
-    fn open(kept: &mut KeptSlots, tranche: u32, slot: SlotKey) {
+    fn open(slots: &mut Slots, tranche: u32, slot: SlotKey) {
         let figures = Figures {
             capacity: tranche,
             free: tranche,
@@ -162,32 +196,35 @@ mod tests {
             close_at: UnixMillis::MAX,
             ending: Ending::Closing,
         };
-        kept.open((TrancheNumber(tranche), slot), SlotGate::new(figures, 1).1);
+        slots.open((TrancheNumber(tranche), slot), SlotGate::new(figures, 1).1);
     }
 
     #[test]
     fn slots_are_found_by_tranche_and_by_name_in_whatever_order_they_come_and_go() {
-        let mut kept = KeptSlots::default();
-        let capacity = |kept: &KeptSlots, slot| Some(kept.of(slot)?.keeper.gate().figures().capacity);
+        let mut slots = Slots::default();
         for (tranche, day) in [(70, 3), (68, 1), (75, 4), (69, 2)] {
-            open(&mut kept, tranche, slot(day, Lane::Regular));
+            open(&mut slots, tranche, key(day, Lane::Regular));
         }
-        open(&mut kept, 71, slot(3, Lane::Priority));
-        let found = [1, 2, 3, 4].map(|day| capacity(&kept, slot(day, Lane::Regular)));
-        assert_eq!(found, [Some(68), Some(69), Some(70), Some(75)]);
-        assert!(kept.get(TrancheNumber(72)).is_none() && kept.get_mut(TrancheNumber(67)).is_none());
+        open(&mut slots, 71, key(3, Lane::Priority));
+        let free = [1, 2, 3, 4, 5].map(|day| slots.free(key(day, Lane::Regular)));
+        assert_eq!(free, [68, 69, 70, 75, 0]);
+        let found = [67, 71, 72, 75, 76].map(|tranche| slots.get(TrancheNumber(tranche)).is_some());
+        assert_eq!(found, [false, true, false, true, false]);
         for day in [2, 1, 3] {
-            kept.drop_day(OfficeNumber(0), ServiceDay::from_number(day));
-            kept.drop_day(OfficeNumber(0), ServiceDay::from_number(day));
+            slots.drop_day(OfficeNumber(0), ServiceDay::from_number(day));
+            slots.drop_day(OfficeNumber(0), ServiceDay::from_number(day));
         }
-        // What is gone at the front takes no room.
-        assert_eq!((kept.first, kept.kept.len(), kept.tranches.len()), (75, 1, 1));
-        kept.drop_day(OfficeNumber(0), ServiceDay::from_number(4));
+        // What is gone takes no room.
+        assert_eq!(
+            (slots.first, slots.places.len(), slots.vacant.len(), slots.tranches.len()),
+            (75, 1, 4, 1)
+        );
+        slots.drop_day(OfficeNumber(0), ServiceDay::from_number(4));
         // Somebody is placed there by the batch that opens it.
-        kept.tally_mut(TrancheNumber(76)).0[0] = 2;
-        open(&mut kept, 76, slot(4, Lane::Regular));
-        assert_eq!(capacity(&kept, slot(4, Lane::Regular)), Some(76));
-        assert_eq!((kept.first, kept.kept.len(), kept.early.len()), (76, 1, 0));
-        assert_eq!(kept.of(slot(4, Lane::Regular)).map(|kept| kept.tally.0[0]), Some(2));
+        slots.tally_mut(TrancheNumber(76)).0[0] = 2;
+        open(&mut slots, 76, key(4, Lane::Regular));
+        assert_eq!((slots.first, slots.places.len(), slots.slots.len(), slots.early.len()), (76, 1, 5, 0));
+        let opened = slots.named(key(4, Lane::Regular)).map(|slot| slot.tally);
+        assert_eq!((slots.free(key(4, Lane::Regular)), opened.map(|tally| tally.0[0])), (76, Some(2)));
     }
 }

@@ -4,6 +4,7 @@ use super::{Ledger, ahead::LOOKED_AT};
 use crate::{
     event::Change,
     gate::Figures,
+    ids::TrancheNumber,
     slot::{Scope, SlotKey},
 };
 
@@ -43,13 +44,13 @@ impl Ledger {
         (self.changed.get(at) == Some(&slot)).then_some(at)
     }
 
-    /// Appends the slots that changed since this was called last, in the order in which they did first, and their figures as
-    /// they stand now. A slot may stand there that did not change after all.
-    pub fn take_changes(&mut self, changes: &mut Vec<(SlotKey, Option<Figures>)>) {
+    /// Appends the slots that changed since this was called last, in the order in which they did first, and their tranches
+    /// and figures as they stand now. A slot may stand there that did not change after all.
+    pub fn take_changes(&mut self, changes: &mut Vec<(SlotKey, Option<(TrancheNumber, Figures)>)>) {
         changes.reserve_exact(self.changed.len());
         for some in self.changed.chunks(LOOKED_AT) {
             self.look_ahead(some.iter().copied());
-            changes.extend(some.iter().map(|slot| (*slot, self.figures(*slot))));
+            changes.extend(some.iter().map(|slot| (*slot, self.standing(*slot))));
         }
         self.changed.clear();
     }

@@ -302,20 +302,27 @@ impl Ledger {
     /// Figures of a slot; `None` when nothing was released for it, or it was forgotten.
     #[must_use]
     pub fn figures(&self, slot: SlotKey) -> Option<Figures> {
+        self.standing(slot).map(|(_, figures)| figures)
+    }
+
+    /// The tranche of a slot, and its figures.
+    #[must_use]
+    pub fn standing(&self, slot: SlotKey) -> Option<(TrancheNumber, Figures)> {
         let day = self.day(slot.office, slot.day)?;
         let places = day.lanes[slot.lane.index()]?;
         let (close_at, ending) = match places.cut_off().filter(|cut_off| *cut_off < day.close_at) {
             Some(cut_off) => (cut_off, Ending::CutOff),
             None => (day.close_at, Ending::Closing),
         };
-        Some(Figures {
+        let figures = Figures {
             capacity: places.capacity,
             free: places.capacity.saturating_sub(places.taken),
             paused: self.is_paused(slot),
             open_at: places.open_at,
             close_at,
             ending,
-        })
+        };
+        Some((places.tranche(), figures))
     }
 
     /// Whether an operator holds a slot.

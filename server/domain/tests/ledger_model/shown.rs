@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kuota_domain::{gate::Figures, ledger::Ledger, slot::SlotKey};
+use kuota_domain::{gate::Figures, ids::TrancheNumber, ledger::Ledger, slot::SlotKey};
 use proptest::prelude::*;
 
 /// Figures as somebody has them who is told of changes alone.
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 pub(crate) struct Shown {
     figures: HashMap<SlotKey, Figures>,
     /// What the sealed batch changes.
-    sealed: Vec<(SlotKey, Option<Figures>)>,
+    sealed: Vec<(SlotKey, Option<(TrancheNumber, Figures)>)>,
 }
 
 impl Shown {
@@ -21,7 +21,7 @@ impl Shown {
     pub(crate) fn finish(&mut self, committed: bool) {
         for (slot, figures) in self.sealed.drain(..).filter(|_| committed) {
             match figures {
-                Some(figures) => drop(self.figures.insert(slot, figures)),
+                Some((_, figures)) => drop(self.figures.insert(slot, figures)),
                 None => drop(self.figures.remove(&slot)),
             }
         }
