@@ -1,6 +1,6 @@
 //! Which slots changed since that was asked last, for whoever publishes their figures. Not part of the state.
 
-use super::{Ledger, ahead::LOOKED_AT};
+use super::Ledger;
 use crate::{
     event::Change,
     gate::Figures,
@@ -48,10 +48,8 @@ impl Ledger {
     /// and figures as they stand now. A slot may stand there that did not change after all.
     pub fn take_changes(&mut self, changes: &mut Vec<(SlotKey, Option<(TrancheNumber, Figures)>)>) {
         changes.reserve_exact(self.changed.len());
-        for some in self.changed.chunks(LOOKED_AT) {
-            self.look_ahead(some.iter().copied());
-            changes.extend(some.iter().map(|slot| (*slot, self.standing(*slot))));
-        }
+        // What changed in one batch is at hand still.
+        changes.extend(self.changed.iter().map(|slot| (*slot, self.standing(*slot))));
         self.changed.clear();
     }
 }
