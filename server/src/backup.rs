@@ -151,8 +151,7 @@ fn belongs(reader: &LogReader, key: &NikKey) -> Result<bool, ReadError> {
     let mut belongs = false;
     reader.read_after(0, UnixMillis::MIN, 1, &mut |row| {
         let mut events = Vec::new();
-        let decoded = decode_events(&row.payload, UnixMillis(row.now_ms), &mut events);
-        decoded.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
+        decode_events(&row.payload, UnixMillis(row.now_ms), &mut events)?;
         if let Some(Change::LogOpened { log_id, nik_key_check, .. }) =
             events.first().map(|event| &event.change)
         {

@@ -297,6 +297,12 @@ impl Registration {
         self.particulars.as_ref()?.billing
     }
 
+    /// Whether it is paid for under this reference.
+    #[must_use]
+    pub fn is_billed_by(&self, reference: BillingReference) -> bool {
+        self.billing().is_some_and(|billing| billing.reference == reference)
+    }
+
     /// What paid for the place.
     #[must_use]
     pub fn payment(&self) -> Option<&Payment> {

@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Engine, Failure, Pushback};
 use crate::{
     limits::{HISTORY_EVENTS_MAX, HISTORY_ROWS_MAX},
-    log::{ReadError, decode_events},
+    log::decode_events,
 };
 
 /// How far behind the clock of a caller's id the log may be.
@@ -91,8 +91,7 @@ impl Engine {
         let (mut looked_at, mut events_left) = (query.after, HISTORY_EVENTS_MAX);
         let read = self.reader.read_after(query.after, from, HISTORY_ROWS_MAX, &mut |row| {
             let mut events = Vec::new();
-            let decoded = decode_events(&row.payload, UnixMillis(row.now_ms), &mut events);
-            decoded.map_err(|error| ReadError::NotUnderstood(error.to_string()))?;
+            decode_events(&row.payload, UnixMillis(row.now_ms), &mut events)?;
             for (number, event) in (row.first_seq..).zip(events) {
                 if number <= query.after {
                     continue;

@@ -44,7 +44,7 @@ pub(super) struct ReadModel {
     pub(super) cases: Cases,
     /// Of every slot, its gate's keeper and how many people are where.
     pub(super) slots: RwLock<Slots>,
-    /// Registrations that wait to be paid for: only the ledger's thread changes it.
+    /// Registrations that wait to be paid for: only the ledger's thread changes it, once all are put.
     held: AtomicUsize,
     /// Promised to callers who did not ask for more, and not in the log yet: at most two batches.
     accepted: DashMap<RegistrationId, Arc<Registration>>,

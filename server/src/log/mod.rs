@@ -83,6 +83,12 @@ impl From<ChainFault> for ReadError {
     }
 }
 
+impl From<CodecError> for ReadError {
+    fn from(error: CodecError) -> Self {
+        Self::NotUnderstood(error.to_string())
+    }
+}
+
 /// Where batches go. One writer owns it; every implementation passes the same conformance tests.
 pub trait EventLog: Send + fmt::Debug {
     /// Writes one row durably. When it returns `Ok`, no crash loses the row (INV-4).

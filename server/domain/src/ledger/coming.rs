@@ -12,10 +12,8 @@ use super::{
 use crate::registration::{Applicant, Billing, Registration};
 
 /// Registrations on the roll whose keys wait to be entered. Whoever has some must enter them before anything is looked up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Coming {
-    /// So many are entered together.
-    most: usize,
     /// In the order in which they came.
     rows: Vec<RowNumber>,
     ids: Entries,
@@ -26,12 +24,6 @@ pub(super) struct Coming {
 }
 
 impl Coming {
-    pub(super) fn up_to(most: usize) -> Self {
-        let entries = Entries::default;
-        let (ids, requests, codes, billings, live) = (entries(), entries(), entries(), entries(), entries());
-        Self { most, rows: Vec::new(), ids, requests, codes, billings, live }
-    }
-
     /// One more, which nothing has happened to since it was granted; false when there are no numbers for so many rows.
     pub(super) fn push(&mut self, row: RowNumber, registration: &Registration, indices: &Indices) -> bool {
         let Registration { id, request, code, applicants, .. } = registration;
@@ -45,13 +37,8 @@ impl Coming {
             && applicants.iter().all(|Applicant { key, .. }| self.live.push(indices.hash(key), row))
     }
 
-    /// Whether it is time to enter them.
-    pub(super) fn is_full(&self) -> bool {
-        self.rows.len() >= self.most
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    pub(super) const fn len(&self) -> usize {
+        self.rows.len()
     }
 }
 
@@ -71,9 +58,7 @@ impl Roll {
         let answers = both(|by, other| by.answers(other.request));
         let requests = indices.requests.fill(&mut coming.requests, pace, answers);
         let codes = indices.codes.fill(&mut coming.codes, pace, both(|by, other| by.code == other.code));
-        let reference = both(|by, other| {
-            by.billing().map(|billing| billing.reference) == other.billing().map(|billing| billing.reference)
-        });
+        let reference = both(|by, other| other.billing().is_some_and(|one| by.is_billed_by(one.reference)));
         let billings = indices.billings.fill(&mut coming.billings, pace, reference);
         // and INV-2.
         let live = both(|by, other| other.is_kept_out_by(by));

@@ -84,9 +84,7 @@ impl Finder {
     /// By its billing reference, if its place was held.
     #[must_use]
     pub fn by_billing(&self, reference: BillingReference) -> Option<Arc<Registration>> {
-        let is_it =
-            |found: &Registration| found.billing().is_some_and(|billing| billing.reference == reference);
-        self.find(&self.0.indices.billings, &reference, is_it)
+        self.find(&self.0.indices.billings, &reference, |found| found.is_billed_by(reference))
     }
 
     /// By the request that led to it, or that moved it.
@@ -160,7 +158,7 @@ const RUN: usize = 1 << 6;
 #[derive(Debug)]
 struct Shown {
     parts: Box<[CachePadded<RwLock<Vec<Option<Arc<Registration>>>>>]>,
-    /// Written by the ledger's thread alone. Relaxed: it orders nothing.
+    /// Written by whoever shows rows. Relaxed: it orders nothing.
     length: AtomicUsize,
 }
 

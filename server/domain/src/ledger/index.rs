@@ -50,12 +50,7 @@ impl Index {
     /// Adds a row, unless `is_taken` holds of another with this hash; says whether it did.
     pub(super) fn insert(&self, hash: u32, row: RowNumber, is_taken: impl Fn(RowNumber) -> bool) -> bool {
         let Some(entry) = Entry::of(hash, row) else { return false };
-        let mut part = self.part(hash).write();
-        let is_new = !part.rows_of(hash).any(is_taken);
-        if is_new {
-            part.insert(entry);
-        }
-        is_new
+        self.part(hash).write().enter(entry, is_taken)
     }
 
     /// Adds rows that wait to be entered, as long as nobody else looks into them; gives back those that were not, because
@@ -70,10 +65,8 @@ impl Index {
         let are_many = waiting.entries >= (self.parts.len() * LOOKED_AT).max(self.len() / ENTRIES_PER_WAIT);
         let mut refused = Vec::new();
         let mut enter = |part: &mut Part, entry: Entry| {
-            if part.rows_of(entry.hash).any(|other| is_taken(other, entry.row())) {
+            if !part.enter(entry, |other| is_taken(other, entry.row())) {
                 refused.push(entry.row());
-            } else {
-                part.insert(entry);
             }
         };
         if are_many {
@@ -216,6 +209,15 @@ impl Part {
         let from_home = self.places[self.home(hash)..].iter().map_while(|place| *place);
         let up_to_hash = from_home.take_while(move |entry| entry.hash <= hash);
         up_to_hash.filter(move |entry| entry.hash == hash).map(Entry::row)
+    }
+
+    /// Inserts it, unless `is_taken` holds of a row with its hash; says whether it did.
+    fn enter(&mut self, entry: Entry, is_taken: impl Fn(RowNumber) -> bool) -> bool {
+        let is_new = !self.rows_of(entry.hash).any(is_taken);
+        if is_new {
+            self.insert(entry);
+        }
+        is_new
     }
 
     fn insert(&mut self, entry: Entry) {

@@ -15,6 +15,8 @@ pub struct Replay {
     ledger: Ledger,
     /// Grants in a row whose keys wait to be entered.
     coming: Coming,
+    /// So many are entered together.
+    together: usize,
     /// Events before the first of those.
     entered: u64,
     applied: u64,
@@ -55,7 +57,7 @@ impl Replay {
     pub fn of(events: u64, together: usize) -> Self {
         let mut ledger = Ledger::default();
         ledger.begin_replay();
-        Self { ledger, coming: Coming::up_to(together), entered: 0, applied: 0, of: events }
+        Self { ledger, coming: Coming::default(), together, entered: 0, applied: 0, of: events }
     }
 
     /// With the next events applied.
@@ -73,7 +75,7 @@ impl Replay {
                     granted.map_err(|misfit| self.unfit(misfit))?;
                     self.applied += 1;
                 }
-                if self.coming.is_full() {
+                if self.coming.len() >= self.together {
                     self.enter_coming()?;
                 }
             } else {
@@ -106,7 +108,7 @@ impl Replay {
     }
 
     fn enter_coming(&mut self) -> Result<(), Unfit> {
-        if !self.coming.is_empty() {
+        if self.coming.len() > 0 {
             let pace = self.pace();
             let entered = self.ledger.roll.enter_all(&mut self.coming, pace);
             entered.map_err(|(before, misfit)| Unfit { seq: self.entered + before as u64 + 1, misfit })?;

@@ -57,8 +57,7 @@ impl Roll {
     /// By its billing reference.
     pub(super) fn by_billing(&self, reference: BillingReference) -> Option<&Arc<Registration>> {
         let hash = self.indices().hash(&reference);
-        let is_it = |found: &&Arc<Registration>| found.billing().is_some_and(|b| b.reference == reference);
-        self.indices().billings.find(hash, |row| self.at(row).filter(is_it))
+        self.indices().billings.find(hash, |row| self.at(row).filter(|found| found.is_billed_by(reference)))
     }
 
     /// The live registration of an applicant.
@@ -187,7 +186,7 @@ impl Roll {
         let is_new = is_new
             && registration.moved().is_none_or(|moved| self.add_request(moved.request, row))
             && registration.billing().is_none_or(|Billing { reference, .. }| {
-                let has = |row| is(row, &|found| found.billing().is_some_and(|b| b.reference == reference));
+                let has = |row| is(row, &|found| found.is_billed_by(reference));
                 indices.billings.insert(indices.hash(&reference), row, has)
             });
         if is_new {
