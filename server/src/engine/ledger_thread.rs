@@ -447,7 +447,7 @@ impl LedgerThread {
     pub(super) fn settle(&mut self) {
         if !self.indebted.is_empty() {
             let mut slots = self.read.slots.write();
-            self.indebted.retain(|tranche| slots.owes(*tranche));
+            self.indebted.retain(|tranche| !slots.settle(*tranche));
         }
     }
 

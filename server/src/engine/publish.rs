@@ -129,9 +129,10 @@ impl LedgerThread {
             return;
         }
         let mut directory = (**self.read.directory.load()).clone();
+        let mut slots = self.read.slots.write();
         for (office, day) in days {
             directory.drop_day(*office, *day);
-            self.read.slots.write().drop_day(*office, *day);
+            slots.drop_day(*office, *day);
         }
         self.read.directory.store(Arc::new(directory));
     }

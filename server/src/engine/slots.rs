@@ -120,9 +120,9 @@ impl Slots {
         Some(keeper.debt() > 0)
     }
 
-    /// Takes permits that came home against what a slot owes; says whether it still does.
-    pub(super) fn owes(&mut self, tranche: TrancheNumber) -> bool {
-        self.get_mut(tranche).is_some_and(|slot| !slot.keeper.settle())
+    /// Takes permits that came home against what a slot owes; says whether it owes nothing more.
+    pub(super) fn settle(&mut self, tranche: TrancheNumber) -> bool {
+        self.get_mut(tranche).is_none_or(|slot| slot.keeper.settle())
     }
 
     /// A registration stands otherwise than it was shown before, if it was.
