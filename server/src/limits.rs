@@ -46,6 +46,8 @@ pub const UNDER_WAY_PARTS: usize = 256;
 pub const JOINERS_PER_REQUEST_MAX: usize = 16;
 /// Rows of a log that is replayed go from thread to thread in lists, which are full with so many events.
 pub const REPLAY_LIST_EVENTS_MIN: u64 = 4_096;
+/// Threads that decode them, where there are as many cores: more than two are faster than the one that applies.
+pub const REPLAY_DECODERS_MAX: usize = 2;
 /// Lists of rows that are read and not decoded yet.
 pub const REPLAY_ROW_LISTS_MAX: usize = 8;
 /// Lists of events that are decoded and not applied yet: as many as are decoded while the ledger enters keys.

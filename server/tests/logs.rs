@@ -1,6 +1,11 @@
 //! What every event log must do, whatever it is made of; and how fast a long one comes back.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    iter::{once, repeat_n},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
 use kuota_api::log::v1 as stored;
 use kuota_domain::{
@@ -17,6 +22,7 @@ use kuota_domain::{
 use kuota_server::{
     config::CatalogSource,
     engine::recover,
+    limits::REPLAY_LIST_EVENTS_MIN,
     log::{
         AppendError, Chain, EventLog, FORMAT, LogOptions, MemoryLog, ReadError, Row, SqliteLog,
         decode_events, encode_events,
@@ -142,18 +148,30 @@ fn of_several_faults_of_a_log_the_first_is_told() {
     let fits = (2, payload(vec![opened.clone(), applied.clone()]));
     let misfit = (1, payload(vec![opened]));
     let garbled = (2, [payload(vec![applied.clone()]), vec![0xff]].concat());
-    let (short, long) = ((3, payload(vec![applied.clone()])), (1, payload(vec![applied.clone(), applied])));
-    let (twice, event_4) = ("event 3 of the log does not fit what comes before it", "event 4: ");
-    for (rows, error) in [
-        (vec![&fits, &misfit, &garbled], twice),
-        (vec![&fits, &misfit, &short], twice),
-        (vec![&fits, &garbled, &misfit], event_4),
-        (vec![&fits, &short, &misfit], "the row of events 3 to 5 ends before event 4"),
-        (vec![&fits, &long, &garbled], "the row of events 3 to 3 ends before event 5"),
-    ] {
-        for is_changed in [false, true] {
+    let (short, long) =
+        ((3, payload(vec![applied.clone()])), (1, payload(vec![applied.clone(), applied.clone()])));
+    // As many as go from thread to thread together.
+    let many = usize::try_from(REPLAY_LIST_EVENTS_MIN).unwrap();
+    let many = (REPLAY_LIST_EVENTS_MIN, payload(vec![applied; many]));
+    let twice = |at| format!("event {at} of the log does not fit what comes before it");
+    let ends = |first, last, next| format!("the row of events {first} to {last} ends before event {next}");
+    // Next to each other, and far enough apart that several threads decode them.
+    for apart in 0..4_u8 {
+        let at = 3 + u64::from(apart) * REPLAY_LIST_EVENTS_MIN;
+        let cases = [
+            ([&misfit, &garbled], twice(at)),
+            ([&misfit, &short], twice(at)),
+            ([&garbled, &misfit], format!("event {}: ", at + 1)),
+            ([&short, &misfit], ends(at, at + 2, at + 1)),
+            ([&long, &garbled], ends(at, at, at + 2)),
+        ];
+        for ((faults, error), is_changed) in
+            cases.iter().flat_map(|case| [false, true].map(|is_changed| (case, is_changed)))
+        {
+            let between = || repeat_n(&many, apart.into());
+            let rows = once(&fits).chain(between()).chain([faults[0]]).chain(between()).chain([faults[1]]);
             let (mut log, mut chain) = (MemoryLog::default(), Chain::default());
-            for (events, payload) in &rows {
+            for (events, payload) in rows {
                 let row = chain.seal(*events, payload.clone(), (1, 1), (FORMAT, 1));
                 chain.advance(&row);
                 log.append(&row).unwrap();
@@ -164,7 +182,7 @@ fn of_several_faults_of_a_log_the_first_is_told() {
                 log.append(&Row { now_ms: 2, ..last }).unwrap();
             }
             let told = recover(Box::new(log), &key(), Arc::new(Metrics::new())).unwrap_err().to_string();
-            assert!(told.contains(error), "{told}");
+            assert!(told.contains(error), "{apart}: {told}, not {error}");
         }
     }
 }

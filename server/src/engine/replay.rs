@@ -1,8 +1,10 @@
-//! Replaying a log: one thread reads and checks it, one decodes, one applies. What one hands over to the next comes back to be
-//! filled again, so that it need not be new memory.
+//! Replaying a log: one thread reads and checks it, some decode in turns, one applies. What one hands over to the next comes
+//! back to be filled again, so that it need not be new memory.
 
 use std::{
-    mem, panic,
+    mem,
+    num::NonZero,
+    panic,
     thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
@@ -18,7 +20,7 @@ use tracing::info;
 
 use super::BootError;
 use crate::{
-    limits::{REPLAY_EVENT_LISTS_MAX, REPLAY_LIST_EVENTS_MIN, REPLAY_ROW_LISTS_MAX},
+    limits::{REPLAY_DECODERS_MAX, REPLAY_EVENT_LISTS_MAX, REPLAY_LIST_EVENTS_MIN, REPLAY_ROW_LISTS_MAX},
     log::{Chain, EventLog, FORMAT, ReadError, Row, decode_events},
 };
 
@@ -40,20 +42,23 @@ pub(super) struct Replayed {
 /// When it is damaged, not understood, or contradicts itself: of several faults the first in the log.
 pub(super) fn replay(log: &mut dyn EventLog) -> Result<Replayed, BootError> {
     let total = log.last_seq()?;
-    let (rows, rows_ahead) = line(REPLAY_ROW_LISTS_MAX);
-    let (events, events_ahead) = line(REPLAY_EVENT_LISTS_MAX);
+    let decoders = thread::available_parallelism().map_or(1, NonZero::get).min(REPLAY_DECODERS_MAX);
+    let (rows, rows_ahead) = lines(decoders, REPLAY_ROW_LISTS_MAX);
+    let (events, events_ahead) = lines(decoders, REPLAY_EVENT_LISTS_MAX);
     thread::scope(|scope| {
         let named = |name: &str| thread::Builder::new().name(name.into());
         let reader = named("kuota-read").spawn_scoped(scope, move || read(log, &rows));
         let reader = reader.map_err(BootError::Thread)?;
-        let decoder = named("kuota-decode").spawn_scoped(scope, move || decode(&rows_ahead, &events));
-        let decoder = decoder.map_err(BootError::Thread)?;
-        // This end of the line is gone when all is applied, or something did not fit: then the other threads end, too. What one
-        // of them finds comes after what is applied.
+        let decoders = rows_ahead.into_iter().zip(events).map(|(reader, ledger)| {
+            named("kuota-decode").spawn_scoped(scope, move || decode(&reader, &ledger))
+        });
+        let decoders = decoders.collect::<Result<Vec<_>, _>>().map_err(BootError::Thread)?;
+        // This end of the lines is gone when all is applied, or something did not fit: then the other threads end, too. What the
+        // reader finds comes after what is applied.
         let applied = apply(events_ahead, total);
-        let (decoded, chain) = (joined(decoder), joined(reader));
+        decoders.into_iter().for_each(joined);
+        let chain = joined(reader);
         let (ledger, now) = applied?;
-        decoded?;
         Ok(Replayed { ledger, chain: chain?, now })
     })
 }
@@ -79,9 +84,13 @@ trait List: Default {
     fn clear(&mut self);
 }
 
-fn line<T>(lists: usize) -> (Giver<T>, Taker<T>) {
-    let ((to, from), (give_back, back)) = (bounded(lists), bounded(lists));
-    (Giver { to, back }, Taker { from, back: give_back })
+/// Lines that take turns: the first list goes by the first, the next by the next, and so they are taken in their order.
+fn lines<T>(lines: usize, lists: usize) -> (Vec<Giver<T>>, Vec<Taker<T>>) {
+    let line = |_| {
+        let ((to, from), (give_back, back)) = (bounded(lists / lines), bounded(lists / lines));
+        (Giver { to, back }, Taker { from, back: give_back })
+    };
+    (0..lines).map(line).unzip()
 }
 
 impl<T: List> Giver<T> {
@@ -122,6 +131,8 @@ struct EventList {
     events: Vec<Event>,
     /// The last instant of their rows.
     now: Option<UnixMillis>,
+    /// Why there are no more.
+    fault: Option<ReadError>,
 }
 
 impl List for RowList {
@@ -136,6 +147,7 @@ impl List for EventList {
     fn clear(&mut self) {
         self.events.clear();
         self.now = None;
+        self.fault = None;
     }
 }
 
@@ -165,8 +177,10 @@ impl EventList {
     }
 }
 
-fn read(log: &mut dyn EventLog, decoder: &Giver<RowList>) -> Result<Chain, ReadError> {
+fn read(log: &mut dyn EventLog, decoders: &[Giver<RowList>]) -> Result<Chain, ReadError> {
     let (mut chain, mut list) = (Chain::default(), RowList::default());
+    let mut turns = decoders.iter().cycle();
+    let mut give = |list: &mut RowList| turns.next().is_some_and(|decoder| decoder.give(list));
     let read = log.read(&mut |row| {
         chain.follow(row)?;
         if row.format > FORMAT {
@@ -177,16 +191,16 @@ fn read(log: &mut dyn EventLog, decoder: &Giver<RowList>) -> Result<Chain, ReadE
         }
         list.push(row);
         // Who takes nothing has found a fault before this row, and tells it.
-        if list.events >= REPLAY_LIST_EVENTS_MIN && !decoder.give(&mut list) {
+        if list.events >= REPLAY_LIST_EVENTS_MIN && !give(&mut list) {
             return Err(ReadError::Damaged(format!("before event {}", row.last_seq)));
         }
         Ok(())
     });
-    decoder.give(&mut list);
+    give(&mut list);
     read.map(|()| chain)
 }
 
-fn decode(reader: &Taker<RowList>, ledger: &Giver<EventList>) -> Result<(), ReadError> {
+fn decode(reader: &Taker<RowList>, ledger: &Giver<EventList>) {
     let mut list = EventList::default();
     for rows in &reader.from {
         let mut begin = 0;
@@ -196,20 +210,25 @@ fn decode(reader: &Taker<RowList>, ledger: &Giver<EventList>) -> Result<(), Read
             list.decode(span, payload)
         });
         reader.give_back(rows);
-        let is_taken = ledger.give(&mut list);
-        decoded?;
-        if !is_taken {
+        list.fault = decoded.err();
+        if !ledger.give(&mut list) {
             break;
         }
     }
-    Ok(())
 }
 
-fn apply(decoder: Taker<EventList>, total: u64) -> Result<(Ledger, UnixMillis), BootError> {
+fn apply(decoders: Vec<Taker<EventList>>, total: u64) -> Result<(Ledger, UnixMillis), BootError> {
     let mut replay = Replay::of(total, GRANTS_ENTERED_TOGETHER_MAX);
     let (mut applied, mut last, mut told) = (0, UnixMillis::MIN, Instant::now());
-    while let Ok(list) = decoder.from.recv() {
+    // Whose turn it is has no list any more: then nobody has.
+    for decoder in decoders.iter().cycle() {
+        let Ok(mut list) = decoder.from.recv() else { break };
         replay = replay.apply(&list.events)?;
+        if let Some(fault) = list.fault.take() {
+            // A key that waits may not fit, and came before.
+            replay.end()?;
+            return Err(fault.into());
+        }
         applied += list.events.len();
         last = last.max(list.now.unwrap_or(last));
         if told.elapsed() > PROGRESS_EVERY {
@@ -219,6 +238,6 @@ fn apply(decoder: Taker<EventList>, total: u64) -> Result<(Ledger, UnixMillis), 
         // Here what they held is at hand.
         decoder.give_back(list);
     }
-    drop(decoder);
+    drop(decoders);
     Ok((replay.end()?, last))
 }
