@@ -71,9 +71,9 @@ pub struct BenchArguments {
     /// For how long.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// Connections.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=CONNECTIONS_MAX))]
-    connections: u64,
+    /// Connections; 32, or 16 for batches, unless said.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=CONNECTIONS_MAX))]
+    connections: Option<u64>,
     /// Calls at once on each; 32, or 1 for batches, unless said.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=STREAMS_MAX))]
     streams: Option<u64>,
@@ -122,6 +122,9 @@ const DAYS: usize = 5;
 const OPENS_IN: Duration = Duration::from_millis(500);
 /// What is said of identities that the server knows.
 const USED_BEFORE: &str = "these identities were used before; give another --run-id";
+/// What is said where the server turns asks away.
+const TURNED_AWAY: &str = "UNAVAILABLE: the server turns away what it cannot take in time; ask for less at once (--connections, \
+                           --streams, --batch, --rate)";
 /// How often to look whether it is open.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -218,7 +221,7 @@ async fn drive(
     let is_batch = arguments.kind == Kind::Batch;
     let throttle = Throttle {
         address,
-        connections: usize::try_from(arguments.connections)?,
+        connections: usize::try_from(arguments.connections.unwrap_or(if is_batch { 16 } else { 32 }))?,
         streams: usize::try_from(arguments.streams.unwrap_or(if is_batch { 1 } else { 32 }))?,
         rate: arguments.rate,
         duration: Duration::from_secs(arguments.seconds),
@@ -248,6 +251,9 @@ async fn drive(
             Err(USED_BEFORE.to_owned())
         }
         (Kind::Grant | Kind::Batch, Outcome::Granted { .. }) => Ok(1),
+        (_, Outcome::Failed { code }) if i32::from(code) == Code::Unavailable as i32 => {
+            Err(TURNED_AWAY.to_owned())
+        }
         (_, outcome) => Err(format!("{outcome:?}")),
     };
     let check = |answer: &Result<bytes::Bytes, Fault>, first: u32| -> Result<u64, String> {
@@ -256,6 +262,7 @@ async fn drive(
             Fault::Status(code) if i32::from(*code) == Code::FailedPrecondition as i32 => {
                 USED_BEFORE.to_owned()
             }
+            Fault::Status(code) if i32::from(*code) == Code::Unavailable as i32 => TURNED_AWAY.to_owned(),
             fault => format!("{fault:?}"),
         })?;
         if kind != Kind::Batch {
