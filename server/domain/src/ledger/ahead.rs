@@ -25,19 +25,28 @@ impl Ledger {
 
     /// Reads what is known of these slots: [`LOOKED_AT`] of them, and no more.
     pub(super) fn look_ahead(&self, slots: impl Iterator<Item = SlotKey> + Clone) {
+        let days = self.look_at_days(slots);
+        let days = days.iter().flatten();
+        black_box(days.fold(0, |read, day| read ^ day.registrations.last().copied().unwrap_or(0)));
+    }
+
+    /// Reads the places of these slots: [`LOOKED_AT`] of them, and no more. Those of whom more may be read.
+    pub(super) fn look_at_days(
+        &self,
+        slots: impl Iterator<Item = SlotKey> + Clone,
+    ) -> [Option<&DayState>; LOOKED_AT] {
+        let mut days = [None; LOOKED_AT];
         if self.offices.len() <= OFFICES_AT_HAND {
-            return;
+            return days;
         }
         let slots = slots.take(LOOKED_AT);
         // Reads that do not wait for each other, and little between them. What is read and not used need not be read.
         let offices = slots.clone().filter_map(|slot| self.offices.get(slot.office.index()));
         black_box(offices.fold(false, |read, office| read ^ office.holds));
-        let mut days: [Option<&DayState>; LOOKED_AT] = [None; LOOKED_AT];
         for (place, slot) in days.iter_mut().zip(slots) {
             *place = self.day(slot.office, slot.day);
         }
-        let days = || days.iter().flatten();
-        black_box(days().fold(false, |read, day| read ^ day.closed));
-        black_box(days().fold(0, |read, day| read ^ day.registrations.last().copied().unwrap_or(0)));
+        black_box(days.iter().flatten().fold(false, |read, day| read ^ day.closed));
+        days
     }
 }

@@ -143,7 +143,7 @@ impl Ledger {
         }
         (self.journal.current, self.journal.sealed) = (current, sealed);
         self.journal.is_sealed = false;
-        self.changed.clear();
+        self.forget_changes();
         self.plan_anew();
     }
 

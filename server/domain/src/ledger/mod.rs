@@ -108,6 +108,8 @@ pub struct Ledger {
     journal: Journal,
     /// Slots whose figures changed, until they are taken. Not part of the state.
     changed: Vec<SlotKey>,
+    /// Tells that list from those before it; now and then one of those had the same number.
+    changed_list: u8,
     /// When the schedule of some office must be looked at again. Not part of the state: replay never plans.
     next_plan: UnixMillis,
 }
@@ -168,6 +170,9 @@ struct DayState {
     /// Of the queue of those without a session.
     last_queue_number: u32,
     closed: bool,
+    /// In which list of changes each lane's slot was noted last, if in any: where that is another, it need not be read. Not part
+    /// of the state.
+    noted_in: [u8; Lane::ALL.len()],
     lanes: [Option<Places>; Lane::ALL.len()],
 }
 
@@ -182,6 +187,7 @@ impl DayState {
             registrations: ThinVec::new(),
             last_queue_number: 0,
             closed: false,
+            noted_in: [0; Lane::ALL.len()],
             lanes: [None; Lane::ALL.len()],
         }
     }
@@ -248,6 +254,7 @@ impl Default for Ledger {
             catalog_at_start: None,
             journal: Journal::default(),
             changed: Vec::new(),
+            changed_list: 0,
             next_plan: UnixMillis::MIN,
         }
     }
