@@ -11,9 +11,9 @@ use std::{
 use kuota_domain::{
     calendar::ServiceDay,
     event::Event,
-    gate::{Figures, Pass},
+    gate::Pass,
     ids::{OfficeNumber, RequestKey, TrancheNumber},
-    ledger::{Command, Instruction, Rejection, Row},
+    ledger::{Changed, Command, Instruction, Rejection, Row},
     payment::{CaseNumber, PaymentCase},
     registration::{Ask, Registration},
     slot::SlotKey,
@@ -188,7 +188,7 @@ pub(super) struct Batch {
     pub(super) publications: Vec<Publication>,
     /// Slots whose figures it changes, and these as they stand after it: the ledger itself runs ahead by the time they are
     /// published. None of a slot that is gone.
-    pub(super) figures: Vec<(SlotKey, Option<(TrancheNumber, Figures)>)>,
+    pub(super) figures: Vec<Changed>,
     pub(super) replies: Vec<Reply>,
     /// Since when the first in line waits.
     pub(super) oldest: Option<Instant>,

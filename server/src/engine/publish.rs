@@ -4,9 +4,9 @@ use std::{hint::black_box, mem, sync::Arc};
 
 use kuota_domain::{
     calendar::ServiceDay,
-    gate::{Figures, SlotGate},
-    ids::{OfficeNumber, RequestKey, TrancheNumber},
-    ledger::{LOOKED_AT, Rejection},
+    gate::SlotGate,
+    ids::{OfficeNumber, RequestKey},
+    ledger::{Changed, LOOKED_AT, Rejection},
     refusal::Refusal,
     slot::SlotKey,
 };
@@ -172,7 +172,7 @@ impl LedgerThread {
     }
 
     /// Publishes figures of slots, in whose order is said how many permits their grants spent.
-    fn publish_figures(&mut self, figures: &[(SlotKey, Option<(TrancheNumber, Figures)>)], spent: &[u32]) {
+    fn publish_figures(&mut self, figures: &[Changed], spent: &[u32]) {
         let (mut directory, mut slots) = (None, self.read.slots.write());
         for (at, (slot, found)) in figures.iter().enumerate() {
             if at % LOOKED_AT == 0 {

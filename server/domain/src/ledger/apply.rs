@@ -172,6 +172,9 @@ impl Ledger {
 
     fn keep_day(&mut self, office: OfficeNumber, day: ServiceDay) {
         let before = self.day(office, day).cloned().map(Box::new);
+        if let Some(before) = &before {
+            self.changes.doubt(office, day, before);
+        }
         self.journal.note(Undo::Day(office, day, before));
     }
 

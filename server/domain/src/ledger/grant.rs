@@ -41,6 +41,10 @@ impl Ledger {
         *last_number = registration.queue_number;
         places.taken += registration.places();
         day.registrations.push(row);
+        if !self.journal.is_replaying() {
+            let standing = day.standing(slot.lane, false);
+            self.changes.note(slot, day, standing);
+        }
         self.take_session(slot, registration.session, registration.places())?;
         self.journal.note(Undo::Granted(row));
         match (registration.state, registration.billing()) {

@@ -40,12 +40,14 @@ pub use self::{
     apply::Misfit,
     attendance::Attendance,
     catalogue::CatalogConflict,
+    changes::Changed,
     decide::{Cancellation, Command, Decision, Rejection},
     finder::{Finder, Row},
     payments::Remedy,
     replay::{Replay, Unfit},
 };
 use self::{
+    changes::Changes,
     index::RowNumber,
     journal::{Journal, Undo},
     roll::Roll,
@@ -107,9 +109,7 @@ pub struct Ledger {
     catalog_at_start: Option<[u8; 32]>,
     journal: Journal,
     /// Slots whose figures changed, until they are taken. Not part of the state.
-    changed: Vec<SlotKey>,
-    /// Tells that list from those before it; now and then one of those had the same number.
-    changed_list: u8,
+    changes: Changes,
     /// When the schedule of some office must be looked at again. Not part of the state: replay never plans.
     next_plan: UnixMillis,
 }
@@ -191,6 +191,18 @@ impl DayState {
             lanes: [None; Lane::ALL.len()],
         }
     }
+
+    /// The tranche of a lane, and its figures.
+    fn standing(&self, lane: Lane, paused: bool) -> Option<(TrancheNumber, Figures)> {
+        let places = self.lanes[lane.index()]?;
+        let (close_at, ending) = match places.cut_off().filter(|cut_off| *cut_off < self.close_at) {
+            Some(cut_off) => (cut_off, Ending::CutOff),
+            None => (self.close_at, Ending::Closing),
+        };
+        let free = places.capacity.saturating_sub(places.taken);
+        let (capacity, open_at) = (places.capacity, places.open_at);
+        Some((places.tranche(), Figures { capacity, free, paused, open_at, close_at, ending }))
+    }
 }
 
 /// The places of one slot. One tranche each for now: the log could hold several.
@@ -253,8 +265,7 @@ impl Default for Ledger {
             command_ages: BTreeSet::new(),
             catalog_at_start: None,
             journal: Journal::default(),
-            changed: Vec::new(),
-            changed_list: 0,
+            changes: Changes::default(),
             next_plan: UnixMillis::MIN,
         }
     }
@@ -315,21 +326,7 @@ impl Ledger {
     /// The tranche of a slot, and its figures.
     #[must_use]
     pub fn standing(&self, slot: SlotKey) -> Option<(TrancheNumber, Figures)> {
-        let day = self.day(slot.office, slot.day)?;
-        let places = day.lanes[slot.lane.index()]?;
-        let (close_at, ending) = match places.cut_off().filter(|cut_off| *cut_off < day.close_at) {
-            Some(cut_off) => (cut_off, Ending::CutOff),
-            None => (day.close_at, Ending::Closing),
-        };
-        let figures = Figures {
-            capacity: places.capacity,
-            free: places.capacity.saturating_sub(places.taken),
-            paused: self.is_paused(slot),
-            open_at: places.open_at,
-            close_at,
-            ending,
-        };
-        Some((places.tranche(), figures))
+        self.day(slot.office, slot.day)?.standing(slot.lane, self.is_paused(slot))
     }
 
     /// Whether an operator holds a slot.

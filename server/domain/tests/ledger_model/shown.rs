@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use kuota_domain::{gate::Figures, ids::TrancheNumber, ledger::Ledger, slot::SlotKey};
+use kuota_domain::{
+    gate::Figures,
+    ledger::{Changed, Ledger},
+    slot::SlotKey,
+};
 use proptest::prelude::*;
 
 /// Figures as somebody has them who is told of changes alone.
@@ -10,7 +14,7 @@ use proptest::prelude::*;
 pub(crate) struct Shown {
     figures: HashMap<SlotKey, Figures>,
     /// What the sealed batch changes.
-    sealed: Vec<(SlotKey, Option<(TrancheNumber, Figures)>)>,
+    sealed: Vec<Changed>,
 }
 
 impl Shown {
