@@ -50,6 +50,7 @@ fn gate(shards: usize) -> Arc<SlotGate> {
     let figures = Figures {
         capacity: PLACES,
         free: PLACES,
+        taken: 0,
         paused: false,
         open_at: UnixMillis::MIN,
         close_at: UnixMillis::MAX,

@@ -10,15 +10,19 @@
 use std::sync::Arc;
 
 use crate::{
-    limits::PLACES_PER_SHARD_MIN,
+    limits::{PLACES_PER_LANE_MAX, PLACES_PER_SHARD_MIN},
     permits::{Counters, Permits, ShardWay},
     refusal::Refusal,
     sync::{AtomicI64, AtomicU32, AtomicU64, Ordering},
     time::UnixMillis,
 };
 
-const PAUSED: u64 = 1 << 32;
-const CUT_OFF: u64 = 1 << 33;
+// A slot's word: free places, places that are taken, and two flags.
+const FREE: u64 = (1 << TAKEN_FROM) - 1;
+const TAKEN_FROM: u32 = 32;
+const PAUSED: u64 = 1 << 62;
+const CUT_OFF: u64 = 1 << 63;
+const _: () = assert!((PLACES_PER_LANE_MAX as u64) < PAUSED >> TAKEN_FROM, "the word has no room for them");
 
 /// Committed figures of a slot, as the ledger publishes them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +31,8 @@ pub struct Figures {
     pub capacity: u32,
     /// Places to be had once it is open.
     pub free: u32,
+    /// Places that somebody has. With those that are free more than there are, where there once were more.
+    pub taken: u32,
     /// Held by an operator.
     pub paused: bool,
     /// When its places can be had.
@@ -51,7 +57,7 @@ pub enum Ending {
 /// line with the count of its holders, because there are many and each call comes to another.
 #[derive(Debug)]
 pub struct SlotGate {
-    /// `free`, and the flags above it. Read by every refused call and written only when places change.
+    /// `free`, `taken` and the flags. Read by every refused call and written only when places change.
     word: AtomicU64,
     open_at_ms: AtomicI64,
     close_at_ms: AtomicI64,
@@ -89,7 +95,7 @@ impl SlotGate {
             tag: AtomicU32::new(0),
             permits: Permits::new(shards),
         });
-        let mut keeper = Keeper { gate: gate.clone(), free: 0, debt: 0 };
+        let mut keeper = Keeper { gate: gate.clone() };
         keeper.publish(figures, 0);
         (gate, keeper)
     }
@@ -103,6 +109,7 @@ impl SlotGate {
         Figures {
             capacity: self.capacity.load(Ordering::Relaxed),
             free: free_of(word),
+            taken: taken_of(word),
             paused: word & PAUSED != 0,
             open_at: UnixMillis(self.open_at_ms.load(Ordering::Relaxed)),
             close_at: UnixMillis(self.close_at_ms.load(Ordering::Relaxed)),
@@ -162,7 +169,11 @@ impl Way {
 }
 
 const fn free_of(word: u64) -> u32 {
-    (word & 0xFFFF_FFFF) as u32
+    (word & FREE) as u32
+}
+
+const fn taken_of(word: u64) -> u32 {
+    ((word & !PAUSED & !CUT_OFF) >> TAKEN_FROM) as u32
 }
 
 impl Figures {
@@ -258,20 +269,17 @@ impl Drop for Pass {
     }
 }
 
-/// The ledger's side of a gate. There is one for each slot, and only the ledger's thread uses it.
+/// The ledger's side of a gate. There is one for each slot, and only the ledger's thread uses it: what it wrote last it reads
+/// back from there.
 #[derive(Debug)]
 pub struct Keeper {
     gate: Arc<SlotGate>,
-    /// As last published.
-    free: u32,
-    /// Permits in circulation beyond `free`: places given to standbys or taken back, not yet settled.
-    debt: u32,
 }
 
 impl Keeper {
     /// Publishes committed figures after a batch whose grants spent `spent` permits of this slot.
     pub fn publish(&mut self, figures: Figures, spent: u32) {
-        let gate = &self.gate;
+        let (gate, before, debt) = (&self.gate, self.free(), self.debt());
         gate.capacity.store(figures.capacity, Ordering::Relaxed);
         gate.open_at_ms.store(figures.open_at.0, Ordering::Relaxed);
         gate.close_at_ms.store(figures.close_at.0, Ordering::Relaxed);
@@ -281,27 +289,35 @@ impl Keeper {
             Ending::CutOff => CUT_OFF,
         };
         // Release: pairs with the Acquire in `figures`. Publication order: registrations, request map, this, answers.
-        gate.word.store(u64::from(figures.free) | paused | ending, Ordering::Release);
+        let places = u64::from(figures.free) | u64::from(figures.taken) << TAKEN_FROM;
+        gate.word.store(places | paused | ending, Ordering::Release);
 
         // What circulates shrank by `spent`; it must become the new `free`.
-        let owed = i64::from(self.free) + i64::from(self.debt) - i64::from(spent) - i64::from(figures.free);
-        self.free = figures.free;
+        let owed = i64::from(before) + i64::from(debt) - i64::from(spent) - i64::from(figures.free);
         if owed < 0 {
-            self.debt = 0;
             gate.permits.counters().give_evenly(u32::try_from(-owed).unwrap_or(u32::MAX));
-        } else {
-            self.debt = u32::try_from(owed).unwrap_or(u32::MAX);
         }
-        self.settle();
+        self.collect(u32::try_from(owed.max(0)).unwrap_or(u32::MAX));
     }
 
     /// Takes permits that came home against the debt; says whether it is paid.
     pub fn settle(&mut self) -> bool {
-        if self.debt > 0 {
-            self.debt -= self.gate.permits.counters().take_up_to(self.debt, 0);
+        self.collect(self.debt())
+    }
+
+    /// So many are owed, before those are taken that came home.
+    fn collect(&mut self, mut debt: u32) -> bool {
+        let counters = self.gate.permits.counters();
+        if debt > 0 {
+            debt -= counters.take_up_to(debt, 0);
         }
-        self.gate.permits.counters().tell_debt(self.debt);
-        self.debt == 0
+        counters.tell_debt(debt);
+        debt == 0
+    }
+
+    /// As last published.
+    fn free(&self) -> u32 {
+        free_of(self.gate.word.load(Ordering::Relaxed))
     }
 
     /// The shared part.
@@ -310,10 +326,10 @@ impl Keeper {
         &self.gate
     }
 
-    /// Permits still to come home.
+    /// Permits in circulation beyond those for free places: for places given to standbys or taken back, still to come home.
     #[must_use]
-    pub const fn debt(&self) -> u32 {
-        self.debt
+    pub fn debt(&self) -> u32 {
+        self.gate.permits.counters().debt()
     }
 }
 
@@ -329,7 +345,15 @@ mod tests {
 
     fn figures(free: u32) -> Figures {
         let (open_at, close_at) = (UnixMillis(1_000), UnixMillis(2_000));
-        Figures { capacity: 10, free, paused: false, open_at, close_at, ending: Ending::Closing }
+        Figures {
+            capacity: 10,
+            free,
+            taken: 10 - free,
+            paused: false,
+            open_at,
+            close_at,
+            ending: Ending::Closing,
+        }
     }
 
     #[test]

@@ -231,6 +231,12 @@ impl RegistrationState {
         }
     }
 
+    /// Whether its places count as taken: it has them, or its people did not come, and nobody else could any more.
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        self.has_place() || matches!(self, Self::NoShow)
+    }
+
     /// Name as in the API, without its prefix.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -12,7 +12,7 @@ use loom::thread;
 
 fn figures(free: u32) -> Figures {
     let (open_at, close_at) = (UnixMillis(0), UnixMillis(10));
-    Figures { capacity: 8, free, paused: false, open_at, close_at, ending: Ending::Closing }
+    Figures { capacity: 8, free, taken: 8 - free, paused: false, open_at, close_at, ending: Ending::Closing }
 }
 
 /// An ask for so many places, or a standby.

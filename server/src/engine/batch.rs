@@ -12,7 +12,7 @@ use kuota_domain::{
     calendar::ServiceDay,
     event::Event,
     gate::Pass,
-    ids::{OfficeNumber, RequestKey, TrancheNumber},
+    ids::{OfficeNumber, RequestKey},
     ledger::{Changed, Command, Instruction, Rejection, Row},
     payment::{CaseNumber, PaymentCase},
     registration::{Ask, Registration},
@@ -167,16 +167,6 @@ impl Reply {
         match self {
             Self::Ask(asked) => Some(&asked.pass),
             Self::Command { .. } | Self::Operate { .. } | Self::Flush(_) => None,
-        }
-    }
-}
-
-impl Publication {
-    /// The tranche in which it is counted.
-    pub(super) fn tranche(&self) -> Option<TrancheNumber> {
-        match self {
-            Self::Registration(_, registration, _) => Some(registration.tranche),
-            Self::Case(_) | Self::CaseForgotten(_) | Self::Forgotten(_) | Self::DayDropped(..) => None,
         }
     }
 }

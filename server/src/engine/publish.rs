@@ -18,6 +18,7 @@ use super::{
     ledger_thread::LedgerThread,
     operate::OperatorView,
     requests::Waiters,
+    slots::Step,
 };
 
 impl LedgerThread {
@@ -26,7 +27,7 @@ impl LedgerThread {
         self.publish_catalog(Some(OfficesView::of(&self.ledger)), Some(OperatorView::of(&self.ledger, None)));
         let slots: Vec<_> = self.ledger.slots().collect();
         let figures: Vec<_> = slots.into_iter().map(|slot| (slot, self.ledger.standing(slot))).collect();
-        self.publish_figures(&figures, &[]);
+        self.publish_figures(&figures, &[], Vec::new());
         self.read.put_all(&self.ledger);
         self.ledger.cases().for_each(|case| self.read.cases.put(case));
     }
@@ -34,16 +35,11 @@ impl LedgerThread {
     pub(super) fn publish(&mut self, mut batch: Batch) {
         let mut waiters = mem::take(&mut self.published);
         let (mut dropped_days, mut shown) = (Vec::new(), Vec::with_capacity(batch.publications.len()));
-        let mut slots = self.read.slots.write();
-        let mut publications = batch.publications.drain(..);
-        for at in 0..publications.len() {
-            if at % LOOKED_AT == 0 {
-                slots.look_ahead(publications.as_slice().iter().filter_map(Publication::tranche));
-            }
-            let Some(publication) = publications.next() else { break };
+        let mut steps = Vec::new();
+        for publication in batch.publications.drain(..) {
             match publication {
                 Publication::Registration(row, registration, happening) => {
-                    self.read.put(&mut slots, row, &registration);
+                    steps.extend(self.read.put(row, &registration));
                     if let Some(happening) = happening {
                         self.metrics.happened(happening, registration.slot.lane);
                     }
@@ -56,7 +52,6 @@ impl LedgerThread {
                 Publication::DayDropped(office, day) => dropped_days.push((office, day)),
             }
         }
-        drop((publications, slots));
         self.read.requests.withdraw_all(&shown, |at, waiting| waiters[at].0 = waiting);
         self.publish_dropped(&dropped_days);
         self.publish_catalog(batch.offices.take(), batch.view.take());
@@ -88,7 +83,7 @@ impl LedgerThread {
         }
         drop(replies);
         self.read.askings.end_all(over);
-        self.publish_figures(&batch.figures, &spent);
+        self.publish_figures(&batch.figures, &spent, steps);
         self.settle();
         for (waiting, granted) in waiters.drain(..) {
             waiting.answer(&Ok(granted));
@@ -171,8 +166,8 @@ impl LedgerThread {
         }
     }
 
-    /// Publishes figures of slots, in whose order is said how many permits their grants spent.
-    fn publish_figures(&mut self, figures: &[Changed], spent: &[u32]) {
+    /// Publishes figures of slots, in whose order is said how many permits their grants spent, and counts who went where.
+    fn publish_figures(&mut self, figures: &[Changed], spent: &[u32], steps: Vec<Step>) {
         let (mut directory, mut slots) = (None, self.read.slots.write());
         for (at, (slot, found)) in figures.iter().enumerate() {
             if at % LOOKED_AT == 0 {
@@ -192,6 +187,8 @@ impl LedgerThread {
                 slots.open((tranche, slot), keeper);
             }
         }
+        slots.count(steps);
+        drop(slots);
         if let Some(directory) = directory {
             self.read.directory.store(Arc::new(directory));
         }

@@ -11,7 +11,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use hashbrown::HashMap;
 use kuota_domain::{
     ids::RegistrationId,
     ledger::{Finder, Ledger, Row},
@@ -26,7 +25,7 @@ use super::{
     directory::Directory,
     operate::OperatorView,
     requests::Requests,
-    slots::{Slots, Tally},
+    slots::{Others, Slots, Step},
     watch::Changes,
 };
 
@@ -106,25 +105,25 @@ impl ReadModel {
         thread::scope(|scope| {
             for piece in ledger.pieces(cores) {
                 scope.spawn(move || {
-                    let (mut counted, mut held) = (HashMap::<_, Tally>::new(), 0);
+                    let (mut others, mut held) = (Others::default(), 0);
                     for (row, registration) in piece {
                         self.finder.show(row, registration);
-                        counted.entry(registration.tranche).or_default().count(registration);
+                        Step::of(None, registration).into_iter().for_each(|step| others.count(step));
                         held += usize::from(is_held(registration));
                     }
-                    self.slots.write().add(&counted);
+                    self.slots.write().add(&others);
                     self.held.fetch_add(held, Ordering::Relaxed);
                 });
             }
         });
     }
 
-    /// A registration, new or changed. The request map follows, then the slot's word.
-    pub(super) fn put(&self, slots: &mut Slots, row: Row, registration: &Arc<Registration>) {
+    /// A registration, new or changed. The request map follows, then the slot's word, and with that its step is counted.
+    pub(super) fn put(&self, row: Row, registration: &Arc<Registration>) -> Option<Step> {
         let before = self.finder.show(row, registration);
         self.count_held(before.as_deref(), registration);
-        slots.count(before.as_deref(), registration);
         self.undecided(registration);
+        Step::of(before.as_deref(), registration)
     }
 
     /// Registrations that wait to be paid for.

@@ -1,5 +1,5 @@
 //! What the ledger's thread keeps of every slot: who settles its gate, and how many people are where, as committed. Found by
-//! tranche, of which a slot has one: with thousands of slots a look into a table is two waits for memory, this is one.
+//! tranche, of which a slot has one: with thousands of slots each look into a table is a wait for memory.
 
 use std::{collections::VecDeque, hint::black_box};
 
@@ -19,132 +19,154 @@ use super::Engine;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tally([u32; RegistrationState::ALL.len()]);
 
-/// One slot's, in a line of its own.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Slot {
-    keeper: Keeper,
-    tally: Tally,
-}
-
-const _: () = assert!(size_of::<Option<Slot>>() <= 64, "more than one line");
-
-/// Every slot's. Others may read tallies; only the ledger's thread writes, and before anybody looks those who help it start.
+/// Every slot's. Others may read tallies; only the ledger's thread writes.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    slots: Vec<Option<Slot>>,
-    vacant: Vec<usize>,
-    /// By tranche, from `first` on: one more than where its slot stands, 0 for none. Most days are forgotten in the order in which
-    /// they were released; a day far ahead keeps four bytes for each tranche since.
-    places: VecDeque<u32>,
+    /// By tranche, from `first` on; nothing where there is no slot any more. Most days are forgotten in the order in which they
+    /// were released; a day far ahead keeps eight bytes for each tranche since.
+    keepers: VecDeque<Option<Keeper>>,
     first: u32,
-    /// People of slots that are opened by the very batch that places them.
-    early: HashMap<TrancheNumber, Tally>,
+    others: Others,
     /// For who knows a slot by its name.
     tranches: HashMap<SlotKey, TrancheNumber>,
 }
 
-impl Tally {
-    /// The people of one more registration.
-    pub(super) fn count(&mut self, registration: &Registration) {
-        self.0[registration.state as usize] += registration.places();
-    }
+/// Everybody who is not confirmed, by slot. The rest of those whose places are taken are: so a grant has nothing to count.
+#[derive(Debug, Default)]
+pub(super) struct Others(HashMap<TrancheNumber, Tally>);
 
+/// Where a registration stands, and with how many people; `None`: it is confirmed, and so nothing is counted.
+type Standing = Option<(TrancheNumber, RegistrationState, u32)>;
+
+/// Where a registration stood, and where it stands now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step(Standing, Standing);
+
+impl Tally {
     /// People in a state.
     #[must_use]
     pub const fn of(&self, state: RegistrationState) -> u32 {
         self.0[state as usize]
     }
+
+    /// With those confirmed who are none of these, of so many whose places are taken.
+    fn of_taken(mut self, taken: u32) -> Self {
+        let counted = RegistrationState::ALL.into_iter().filter(|state| state.is_counted());
+        let others: u32 = counted.map(|state| self.of(state)).sum();
+        self.0[RegistrationState::Confirmed as usize] = taken.saturating_sub(others);
+        self
+    }
+}
+
+impl Step {
+    /// `None`: there is nothing to count, as after a grant that is confirmed.
+    pub(super) fn of(before: Option<&Registration>, after: &Registration) -> Option<Self> {
+        let standing = |of: &Registration| {
+            let is_counted = of.state != RegistrationState::Confirmed;
+            is_counted.then(|| (of.tranche, of.state, of.places()))
+        };
+        let step = Self(before.and_then(standing), standing(after));
+        (step.0 != step.1).then_some(step)
+    }
+}
+
+impl Others {
+    fn of(&mut self, tranche: TrancheNumber) -> &mut Tally {
+        self.0.entry(tranche).or_default()
+    }
+
+    /// Counts a registration where it stands now, and no longer where it stood.
+    pub(super) fn count(&mut self, Step(before, after): Step) {
+        if let Some((tranche, state, people)) = before {
+            self.of(tranche).0[state as usize] -= people;
+        }
+        if let Some((tranche, state, people)) = after {
+            self.of(tranche).0[state as usize] += people;
+        }
+    }
 }
 
 impl Slots {
     fn place(&self, tranche: TrancheNumber) -> Option<usize> {
-        let ahead = tranche.0.checked_sub(self.first)?;
-        (*self.places.get(ahead as usize)? as usize).checked_sub(1)
+        tranche.0.checked_sub(self.first).map(|ahead| ahead as usize)
     }
 
-    fn get(&self, tranche: TrancheNumber) -> Option<&Slot> {
-        self.slots.get(self.place(tranche)?)?.as_ref()
+    fn get(&self, tranche: TrancheNumber) -> Option<&Keeper> {
+        self.keepers.get(self.place(tranche)?)?.as_ref()
     }
 
-    fn get_mut(&mut self, tranche: TrancheNumber) -> Option<&mut Slot> {
+    fn get_mut(&mut self, tranche: TrancheNumber) -> Option<&mut Keeper> {
         let place = self.place(tranche)?;
-        self.slots.get_mut(place)?.as_mut()
+        self.keepers.get_mut(place)?.as_mut()
     }
 
-    /// That of a name.
-    fn named(&self, slot: SlotKey) -> Option<&Slot> {
-        self.get(*self.tranches.get(&slot)?)
+    /// Committed figures of a slot.
+    fn figures(&self, slot: SlotKey) -> Option<Figures> {
+        Some(self.get(*self.tranches.get(&slot)?)?.gate().figures())
     }
 
     /// Committed free places of a slot.
     pub(super) fn free(&self, slot: SlotKey) -> u32 {
-        self.named(slot).map_or(0, |slot| slot.keeper.gate().figures().free)
+        self.figures(slot).map_or(0, |figures| figures.free)
     }
 
-    /// Reads what counting in the first [`LOOKED_AT`] of these, and publishing them, will read: one after the other, each would
-    /// wait for memory.
+    /// How many people of a slot are where.
+    fn tally(&self, slot: SlotKey) -> Option<Tally> {
+        let others = self.others.0.get(self.tranches.get(&slot)?);
+        Some(others.copied().unwrap_or_default().of_taken(self.figures(slot)?.taken))
+    }
+
+    /// Reads what publishing the first [`LOOKED_AT`] of these will read: one after the other, each would wait for memory.
     pub(super) fn look_ahead(&self, tranches: impl Iterator<Item = TrancheNumber>) {
         if self.tranches.len() > SLOTS_AT_HAND {
             let found = tranches.take(LOOKED_AT).filter_map(|tranche| self.get(tranche));
-            black_box(found.fold(0, |read, slot| read ^ slot.keeper.gate().tag()));
+            black_box(found.fold(0, |read, keeper| read ^ keeper.gate().tag()));
         }
     }
 
     /// There is a slot.
     pub(super) fn open(&mut self, (tranche, slot): (TrancheNumber, SlotKey), keeper: Keeper) {
-        let tally = self.early.remove(&tranche).unwrap_or_default();
-        let place = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.slots[place] = Some(Slot { keeper, tally });
-        if self.places.is_empty() {
+        if self.keepers.is_empty() {
             self.first = tranche.0;
         }
         for _ in tranche.0..self.first {
-            self.places.push_front(0);
+            self.keepers.push_front(None);
         }
         self.first = self.first.min(tranche.0);
         let ahead = (tranche.0 - self.first) as usize;
-        self.places.resize(self.places.len().max(ahead + 1), 0);
-        self.places[ahead] = u32::try_from(place + 1).unwrap_or(0);
+        while self.keepers.len() <= ahead {
+            self.keepers.push_back(None);
+        }
+        self.keepers[ahead] = Some(keeper);
         self.tranches.insert(slot, tranche);
     }
 
     /// Publishes figures of a slot whose grants spent so many permits, and says whether it owes some still. `None`: there is no
     /// such slot.
     pub(super) fn publish(&mut self, tranche: TrancheNumber, figures: Figures, spent: u32) -> Option<bool> {
-        let keeper = &mut self.get_mut(tranche)?.keeper;
+        let keeper = self.get_mut(tranche)?;
         keeper.publish(figures, spent);
         Some(keeper.debt() > 0)
     }
 
     /// Takes permits that came home against what a slot owes; says whether it owes nothing more.
     pub(super) fn settle(&mut self, tranche: TrancheNumber) -> bool {
-        self.get_mut(tranche).is_none_or(|slot| slot.keeper.settle())
+        self.get_mut(tranche).is_none_or(Keeper::settle)
     }
 
-    /// A registration stands otherwise than it was shown before, if it was.
-    pub(super) fn count(&mut self, before: Option<&Registration>, after: &Registration) {
-        if let Some(before) = before {
-            self.tally_mut(before.tranche).0[before.state as usize] -= before.places();
+    /// Counts registrations where they stand now, and no longer where they stood.
+    pub(super) fn count(&mut self, steps: Vec<Step>) {
+        for Step(before, after) in steps {
+            let is_there = |standing: &(TrancheNumber, _, _)| self.get(standing.0).is_some();
+            self.others.count(Step(before.filter(is_there), after.filter(is_there)));
         }
-        self.tally_mut(after.tranche).count(after);
     }
 
-    /// So many more people than were counted one by one.
-    pub(super) fn add(&mut self, counted: &HashMap<TrancheNumber, Tally>) {
-        for (tranche, more) in counted {
-            let people = self.tally_mut(*tranche).0.iter_mut();
+    /// What was counted before anybody looks.
+    pub(super) fn add(&mut self, others: &Others) {
+        for (tranche, more) in &others.0 {
+            let people = self.others.of(*tranche).0.iter_mut();
             people.zip(more.0).for_each(|(people, more)| *people += more);
-        }
-    }
-
-    fn tally_mut(&mut self, tranche: TrancheNumber) -> &mut Tally {
-        match self.place(tranche).and_then(|place| self.slots.get_mut(place)) {
-            Some(Some(slot)) => &mut slot.tally,
-            Some(None) | None => self.early.entry(tranche).or_default(),
         }
     }
 
@@ -154,13 +176,12 @@ impl Slots {
             let tranche = self.tranches.remove(&SlotKey { office, day, lane });
             if let Some((tranche, place)) = tranche.and_then(|tranche| Some((tranche, self.place(tranche)?)))
             {
-                self.slots[place] = None;
-                self.vacant.push(place);
-                self.places[(tranche.0 - self.first) as usize] = 0;
+                self.keepers[place] = None;
+                self.others.0.remove(&tranche);
             }
         }
-        while self.places.front() == Some(&0) {
-            self.places.pop_front();
+        while matches!(self.keepers.front(), Some(None)) {
+            self.keepers.pop_front();
             self.first += 1;
         }
     }
@@ -170,7 +191,7 @@ impl Engine {
     /// How many people of a slot are where.
     #[must_use]
     pub fn tally(&self, slot: SlotKey) -> Tally {
-        self.read.slots.read().named(slot).map(|slot| slot.tally).unwrap_or_default()
+        self.read.slots.read().tally(slot).unwrap_or_default()
     }
 }
 
@@ -187,16 +208,20 @@ mod tests {
         SlotKey { office: OfficeNumber(0), day: ServiceDay::from_number(day), lane }
     }
 
-    fn open(slots: &mut Slots, tranche: u32, slot: SlotKey) {
-        let figures = Figures {
-            capacity: tranche,
-            free: tranche,
+    fn figures(free: u32, taken: u32) -> Figures {
+        Figures {
+            capacity: free + taken,
+            free,
+            taken,
             paused: false,
             open_at: UnixMillis(0),
             close_at: UnixMillis::MAX,
             ending: Ending::Closing,
-        };
-        slots.open((TrancheNumber(tranche), slot), SlotGate::new(figures, 1).1);
+        }
+    }
+
+    fn open(slots: &mut Slots, tranche: u32, slot: SlotKey) {
+        slots.open((TrancheNumber(tranche), slot), SlotGate::new(figures(tranche, 0), 1).1);
     }
 
     #[test]
@@ -215,16 +240,34 @@ mod tests {
             slots.drop_day(OfficeNumber(0), ServiceDay::from_number(day));
         }
         // What is gone takes no room.
-        assert_eq!(
-            (slots.first, slots.places.len(), slots.vacant.len(), slots.tranches.len()),
-            (75, 1, 4, 1)
-        );
+        assert_eq!((slots.first, slots.keepers.len(), slots.tranches.len()), (75, 1, 1));
         slots.drop_day(OfficeNumber(0), ServiceDay::from_number(4));
-        // Somebody is placed there by the batch that opens it.
-        slots.tally_mut(TrancheNumber(76)).0[0] = 2;
         open(&mut slots, 76, key(4, Lane::Regular));
-        assert_eq!((slots.first, slots.places.len(), slots.slots.len(), slots.early.len()), (76, 1, 5, 0));
-        let opened = slots.named(key(4, Lane::Regular)).map(|slot| slot.tally);
-        assert_eq!((slots.free(key(4, Lane::Regular)), opened.map(|tally| tally.0[0])), (76, Some(2)));
+        assert_eq!((slots.first, slots.keepers.len(), slots.free(key(4, Lane::Regular))), (76, 1, 76));
+    }
+
+    #[test]
+    fn whoever_is_nowhere_else_and_has_a_place_is_confirmed() {
+        use RegistrationState::{Cancelled, CheckedIn, Confirmed, Held, NoShow};
+        let (mut slots, slot) = (Slots::default(), key(1, Lane::Regular));
+        let standing = |state, people| Some((TrancheNumber(9), state, people));
+        open(&mut slots, 9, slot);
+        slots.publish(TrancheNumber(9), figures(3, 9), 6);
+        // Two wait to be paid for; three came, one did not, one gave the place back.
+        let steps = [
+            Step(None, standing(Held, 4)),
+            Step(standing(Held, 2), None),
+            Step(None, standing(CheckedIn, 3)),
+            Step(None, standing(NoShow, 1)),
+            Step(None, standing(Cancelled, 1)),
+        ];
+        slots.count(steps.to_vec());
+        let tally = slots.tally(slot).unwrap();
+        let counted = [Held, Confirmed, CheckedIn, NoShow, Cancelled].map(|state| tally.of(state));
+        assert_eq!(counted, [2, 3, 3, 1, 1]);
+        // Of a day that is gone nothing is kept.
+        slots.drop_day(OfficeNumber(0), ServiceDay::from_number(1));
+        slots.count(vec![Step(standing(Held, 2), standing(NoShow, 2))]);
+        assert_eq!((slots.tally(slot), slots.others.0.len()), (None, 0));
     }
 }

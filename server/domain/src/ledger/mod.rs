@@ -199,9 +199,9 @@ impl DayState {
             Some(cut_off) => (cut_off, Ending::CutOff),
             None => (self.close_at, Ending::Closing),
         };
-        let free = places.capacity.saturating_sub(places.taken);
-        let (capacity, open_at) = (places.capacity, places.open_at);
-        Some((places.tranche(), Figures { capacity, free, paused, open_at, close_at, ending }))
+        let Places { capacity, taken, open_at, .. } = places;
+        let free = capacity.saturating_sub(taken);
+        Some((places.tranche(), Figures { capacity, free, taken, paused, open_at, close_at, ending }))
     }
 }
 

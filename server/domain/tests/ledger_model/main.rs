@@ -460,6 +460,10 @@ proptest! {
                 let figures = run.world.ledger.figures(slot).unwrap();
                 let taken = u32::try_from(run.clerk.taken(slot)).unwrap();
                 prop_assert_eq!(figures.free, figures.capacity.saturating_sub(taken));
+                let here = run.world.ledger.registrations().filter(|found| found.slot == slot);
+                let counted = here.filter(|found| found.state.is_counted());
+                let people: u32 = counted.map(|found| found.places()).sum();
+                prop_assert_eq!(figures.taken, people, "those who are nowhere else are confirmed");
                 if let Some(places) = run.clerk.quotas.get(&slot).filter(|_| run.world.now < figures.close_at) {
                     prop_assert_eq!(figures.capacity, *places, "an operator's quota stands");
                 }
