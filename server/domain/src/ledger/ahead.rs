@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use super::{DayState, Ledger};
+use super::Ledger;
 use crate::{registration::Ask, slot::SlotKey};
 
 /// Slots looked at in one go: enough that memory is waited for once, few enough that what was read is still at hand.
@@ -25,28 +25,14 @@ impl Ledger {
 
     /// Reads what is known of these slots: [`LOOKED_AT`] of them, and no more.
     pub(super) fn look_ahead(&self, slots: impl Iterator<Item = SlotKey> + Clone) {
-        let days = self.look_at_days(slots);
-        let days = days.iter().flatten();
-        black_box(days.fold(0, |read, day| read ^ day.registrations.last().copied().unwrap_or(0)));
-    }
-
-    /// Reads the places of these slots: [`LOOKED_AT`] of them, and no more. Those of whom more may be read.
-    pub(super) fn look_at_days(
-        &self,
-        slots: impl Iterator<Item = SlotKey> + Clone,
-    ) -> [Option<&DayState>; LOOKED_AT] {
-        let mut days = [None; LOOKED_AT];
         if self.offices.len() <= OFFICES_AT_HAND {
-            return days;
+            return;
         }
         let slots = slots.take(LOOKED_AT);
         // Reads that do not wait for each other, and little between them. What is read and not used need not be read.
         let offices = slots.clone().filter_map(|slot| self.offices.get(slot.office.index()));
         black_box(offices.fold(false, |read, office| read ^ office.holds));
-        for (place, slot) in days.iter_mut().zip(slots) {
-            *place = self.day(slot.office, slot.day);
-        }
-        black_box(days.iter().flatten().fold(false, |read, day| read ^ day.closed));
-        days
+        let days = slots.filter_map(|slot| self.day(slot.office, slot.day));
+        black_box(days.fold(false, |read, day| read ^ day.closed));
     }
 }

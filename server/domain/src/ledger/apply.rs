@@ -396,18 +396,20 @@ impl Ledger {
         (slot, turn): (SlotKey, Turn),
     ) -> Result<(), Misfit> {
         let from = (registration.slot.office, registration.slot.day);
-        let rows = &self.day(from.0, from.1).ok_or(Misfit::Day(from.1))?.registrations;
-        let position = rows.iter().position(|other| *other == row).ok_or(Misfit::QueueNumber)?;
-        self.day_mut(from.0, from.1)?.registrations.remove(position);
+        let mut arrivals = self.day_mut(from.0, from.1)?.arrivals;
+        let later = self.roll.links_mut().remove(&mut arrivals, row).ok_or(Misfit::QueueNumber)?;
+        self.day_mut(from.0, from.1)?.arrivals = arrivals;
         let to = (slot.office, slot.day);
-        self.day_mut(to.0, to.1)?.registrations.push(row);
+        let mut arrivals = self.day_mut(to.0, to.1)?.arrivals;
+        self.roll.links_mut().push(&mut arrivals, row);
+        self.day_mut(to.0, to.1)?.arrivals = arrivals;
         let Turn { session, queue_number } = turn;
         let last_number = self.last_number_mut(to, session).ok_or(Misfit::Day(to.1))?;
         if queue_number != *last_number + 1 {
             return Err(Misfit::QueueNumber);
         }
         *last_number = queue_number;
-        self.journal.note(Undo::Moved(Box::new(Moved { row, from, position, to, session })));
+        self.journal.note(Undo::Moved(Box::new(Moved { row, from, later, to, session })));
         Ok(())
     }
 
@@ -426,10 +428,10 @@ impl Ledger {
         self.keep_day(office, day);
         let state = self.day_mut(office, day)?;
         state.closed = true;
-        let (end, registrations) = (state.end, state.registrations.clone());
+        let (end, arrivals) = (state.end, state.arrivals);
         self.clear_timer(end, Timer::DayEnd(office, day));
         self.set_timer(forget_at, Timer::Forget(office, day));
-        for row in registrations {
+        for row in self.roll.links().rows(arrivals) {
             self.end_life(row);
         }
         Ok(())
@@ -445,11 +447,11 @@ impl Ledger {
         if let Some((at, timer)) = due {
             self.clear_timer(at, timer);
         }
-        for row in forgotten.registrations {
+        for row in self.roll.links().rows(forgotten.arrivals) {
             let leaving = self.roll.at(row).cloned().ok_or(Misfit::Registration)?;
             self.forget_payments(&leaving);
             let registration = self.roll.remove(row).ok_or(Misfit::Registration)?;
-            self.journal.note(Undo::Forgotten(row, registration));
+            self.journal.note(Undo::Forgotten(row, registration, self.roll.links().before(row)));
         }
         Ok(())
     }

@@ -78,14 +78,14 @@ impl Ledger {
     /// checked in, check-in was not in use that day, and nobody is known to be absent.
     pub(super) fn absent(&self, day: &DayState) -> impl Iterator<Item = RegistrationId> {
         let is_known = self.is_attended(day);
-        let found = day.registrations.iter().filter_map(|row| self.roll.at(*row));
+        let found = self.roll.links().rows(day.arrivals).into_iter().filter_map(|row| self.roll.at(row));
         let is_absent = move |state| is_known && state == RegistrationState::Confirmed;
         found.filter(move |found| is_absent(found.state)).map(|found| found.id)
     }
 
     /// Whether anybody was checked in. Nobody's check-in is ever taken back, so that once is for ever.
     fn is_attended(&self, day: &DayState) -> bool {
-        let mut found = day.registrations.iter().filter_map(|row| self.roll.at(*row));
+        let mut found = self.roll.links().latest_first(day.arrivals).filter_map(|row| self.roll.at(row));
         found.any(|found| found.checked_in().is_some())
     }
 

@@ -99,7 +99,7 @@ impl Ledger {
 
     fn live_at(&self, number: OfficeNumber) -> usize {
         let open_days = self.offices[number.index()].days.values().filter(|day| !day.closed);
-        let registrations = open_days.flat_map(|day| &day.registrations);
-        registrations.filter(|row| self.roll.is_live(**row)).count()
+        let registrations = open_days.flat_map(|day| self.roll.links().latest_first(day.arrivals));
+        registrations.filter(|row| self.roll.is_live(*row)).count()
     }
 }

@@ -116,7 +116,7 @@ impl Ledger {
             let unknown = || some.iter().filter(|(_, standing)| standing.is_none()).map(|(slot, _)| *slot);
             // Of many slots a batch changes, the first are no longer at hand.
             if unknown().next().is_some() {
-                self.look_at_days(unknown());
+                self.look_ahead(unknown());
                 some.iter_mut()
                     .for_each(|(slot, standing)| *standing = standing.or_else(|| self.standing(*slot)));
             }

@@ -278,8 +278,8 @@ fn days_into(
         sink.number(at.end.0);
         sink.number(u8::from(at.closed));
         sink.number(at.last_queue_number);
-        sink.length(at.registrations.len());
-        for registration in at.registrations.iter().filter_map(|row| roll.at(*row)) {
+        sink.length(at.arrivals.len() as usize);
+        for registration in roll.links().rows(at.arrivals).into_iter().filter_map(|row| roll.at(row)) {
             sink.bytes(&registration.id.0.to_be_bytes());
         }
         for (lane, places) in Lane::ALL.into_iter().zip(&at.lanes) {

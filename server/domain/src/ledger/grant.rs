@@ -40,7 +40,7 @@ impl Ledger {
         }
         *last_number = registration.queue_number;
         places.taken += registration.places();
-        day.registrations.push(row);
+        self.roll.links_mut().push(&mut day.arrivals, row);
         if !self.journal.is_replaying() {
             let standing = day.standing(slot.lane, false);
             self.changes.note(slot, day, standing);

@@ -4,8 +4,8 @@
 use std::{mem, sync::Arc};
 
 use super::{
-    CommandRecord, DayState, Ledger, LogIdentity, Pause, PaymentRecord, Timer, index::RowNumber,
-    sessions::DaySessions,
+    CommandRecord, DayState, Ledger, LogIdentity, Pause, PaymentRecord, Timer, arrivals::Link,
+    index::RowNumber, sessions::DaySessions,
 };
 use crate::{
     calendar::{Holidays, ServiceDay, WeeklyOpening},
@@ -50,8 +50,8 @@ pub(super) enum Undo {
     CaseOpened(CaseNumber),
     /// What a case was before.
     Case(Arc<PaymentCase>),
-    /// A registration left memory.
-    Forgotten(RowNumber, Arc<Registration>),
+    /// A registration left memory, and stood after another.
+    Forgotten(RowNumber, Arc<Registration>, Link),
     TimerSet(UnixMillis, Timer),
     TimerCleared(UnixMillis, Timer),
     Override(SlotKey, Box<Option<Override>>),
@@ -65,8 +65,8 @@ pub(super) enum Undo {
 pub(super) struct Moved {
     pub(super) row: RowNumber,
     pub(super) from: (OfficeNumber, ServiceDay),
-    /// Where it stood there.
-    pub(super) position: usize,
+    /// What came after it there.
+    pub(super) later: Link,
     pub(super) to: (OfficeNumber, ServiceDay),
     pub(super) session: Option<Session>,
 }
@@ -206,7 +206,7 @@ impl Ledger {
             Undo::Case(before) => {
                 self.cases.insert(before.number, before);
             }
-            Undo::Forgotten(row, registration) => self.roll.restore(row, &registration),
+            Undo::Forgotten(row, registration, before) => self.roll.restore(row, &registration, before),
             Undo::TimerSet(at, timer) => {
                 self.timers.remove(&(at, timer));
             }
@@ -232,13 +232,13 @@ impl Ledger {
         }
     }
 
-    fn undo_move(&mut self, Moved { row, from, position, to, session }: &Moved) {
+    fn undo_move(&mut self, Moved { row, from, later, to, session }: &Moved) {
         if let Some(day) = self.offices[to.0.index()].days.get_mut(&to.1) {
-            day.registrations.pop();
+            self.roll.links().pop(&mut day.arrivals);
         }
         self.last_number_mut(*to, *session).into_iter().for_each(|last| *last -= 1);
         if let Some(day) = self.offices[from.0.index()].days.get_mut(&from.1) {
-            day.registrations.insert(*position, *row);
+            self.roll.links_mut().insert(&mut day.arrivals, *row, *later);
         }
     }
 
@@ -250,7 +250,7 @@ impl Ledger {
             places.taken -= registration.places();
         }
         if let Some(day) = self.offices[slot.office.index()].days.get_mut(&slot.day) {
-            day.registrations.pop();
+            self.roll.links().pop(&mut day.arrivals);
         }
         // It was taken, so that it can be given back.
         let _ = self.free_session(slot, registration.session, registration.places());

@@ -7,6 +7,7 @@
 mod administer;
 mod ahead;
 mod apply;
+mod arrivals;
 mod attendance;
 mod catalogue;
 mod changes;
@@ -32,7 +33,6 @@ use std::{
 };
 
 use hashbrown::HashMap;
-use thin_vec::ThinVec;
 
 pub use self::{
     administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
@@ -47,6 +47,7 @@ pub use self::{
     replay::{Replay, Unfit},
 };
 use self::{
+    arrivals::Arrivals,
     changes::Changes,
     index::RowNumber,
     journal::{Journal, Undo},
@@ -165,8 +166,7 @@ struct OfficeState {
 struct DayState {
     close_at: UnixMillis,
     end: UnixMillis,
-    /// In the order in which they came.
-    registrations: ThinVec<RowNumber>,
+    arrivals: Arrivals,
     /// Of the queue of those without a session.
     last_queue_number: u32,
     closed: bool,
@@ -184,7 +184,7 @@ impl DayState {
         Self {
             close_at: times.close_at,
             end: times.day_end,
-            registrations: ThinVec::new(),
+            arrivals: Arrivals::default(),
             last_queue_number: 0,
             closed: false,
             noted_in: [0; Lane::ALL.len()],
@@ -397,8 +397,8 @@ impl Ledger {
         office: OfficeNumber,
         day: ServiceDay,
     ) -> impl Iterator<Item = &Arc<Registration>> {
-        let rows = self.day(office, day).map_or(&[][..], |day| &day.registrations);
-        rows.iter().filter_map(|row| self.roll.at(*row))
+        let rows = self.day(office, day).map(|day| self.roll.links().rows(day.arrivals));
+        rows.unwrap_or_default().into_iter().filter_map(|row| self.roll.at(row))
     }
 
     /// Whether an applicant has a live registration.

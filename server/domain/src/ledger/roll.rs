@@ -6,6 +6,7 @@ use std::{hint::black_box, sync::Arc};
 use super::{
     Misfit,
     ahead::{LOOKED_AT, ROWS_AT_HAND},
+    arrivals::{Link, Links},
     coming::Coming,
     finder::{Finder, Indices},
     index::{Index, RowNumber},
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Roll {
     rows: Vec<Option<Arc<Registration>>>,
+    /// As many as there are rows.
+    links: Links,
     vacant: Vec<RowNumber>,
     finder: Finder,
 }
@@ -31,6 +34,16 @@ impl Roll {
     /// The same indices, for other threads.
     pub(super) const fn finder(&self) -> &Finder {
         &self.finder
+    }
+
+    /// What came before what.
+    pub(super) const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The same, to be changed.
+    pub(super) const fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
     }
 
     fn indices(&self) -> &Indices {
@@ -97,7 +110,9 @@ impl Roll {
     pub(super) fn make_room(&mut self, pace: Pace) {
         let rows = self.rows.len();
         if self.rows.capacity() - rows < LOOKED_AT {
-            self.rows.reserve_exact(pace.expected(rows).min(4 * rows).saturating_sub(rows));
+            let more = pace.expected(rows).min(4 * rows).saturating_sub(rows);
+            self.rows.reserve_exact(more);
+            self.links.reserve(more);
         }
     }
 
@@ -171,6 +186,7 @@ impl Roll {
         }
         let row = RowNumber::try_from(self.rows.len()).ok()?;
         self.rows.push(Some(registration.clone()));
+        self.links.add_row();
         Some(row)
     }
 
@@ -216,10 +232,11 @@ impl Roll {
         self.indices().requests.insert(self.indices().hash(&request), row, is_taken)
     }
 
-    /// Puts one that was removed last back in its row.
-    pub(super) fn restore(&mut self, row: RowNumber, registration: &Arc<Registration>) {
+    /// Puts one that was removed last back in its row, after the one that came before it.
+    pub(super) fn restore(&mut self, row: RowNumber, registration: &Arc<Registration>, before: Link) {
         let back = self.add(registration);
         assert_eq!(back, Some(row), "what was removed last comes back first");
+        self.links.restore(row, before);
     }
 
     /// Takes one that is not live out.
