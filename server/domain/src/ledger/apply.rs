@@ -159,7 +159,7 @@ impl Ledger {
         day.lanes[slot.lane.index()].as_mut()
     }
 
-    pub(super) fn day_mut(&mut self, office: OfficeNumber, day: ServiceDay) -> Result<&mut DayState, Misfit> {
+    fn day_mut(&mut self, office: OfficeNumber, day: ServiceDay) -> Result<&mut DayState, Misfit> {
         let state = self.offices.get_mut(office.index()).ok_or(Misfit::Office(office.0))?;
         state.days.get_mut(&day).ok_or(Misfit::Day(day))
     }
