@@ -62,8 +62,8 @@ pub const MENU_FRESH: Duration = Duration::from_secs(1);
 pub const SHORT_MENU_FRESH: Duration = Duration::from_millis(250);
 /// Slots that have such a list; beyond, the one that has had it for the longest is without.
 pub const MENUS_MAX: usize = 32_768;
-/// Lists made in a tenth of a second, by whoever is refused first: some hundredths of a core.
-pub const MENUS_PER_WINDOW_MAX: u64 = 200;
+/// Lists made in a tenth of a second, by whoever is refused first: a hundredth of a core.
+pub const MENUS_PER_WINDOW_MAX: u64 = 100;
 /// That tenth, in milliseconds.
 pub const MENUS_WINDOW_MS: i64 = 100;
 
