@@ -245,10 +245,13 @@ impl Pass {
         taken
     }
 
-    /// Reads what giving it back, or spending it, will write: for whoever has many.
+    /// The gate, if what giving it back or spending it will write stands there, as in a small slot.
     #[must_use]
-    pub fn look(&self) -> bool {
-        self.way.counters().0.debt() > 0
+    pub const fn gate(&self) -> Option<&Arc<SlotGate>> {
+        match &self.way {
+            Way::Gate(gate) => Some(gate),
+            Way::Shard(_) => None,
+        }
     }
 
     /// Whether it waits without permits.

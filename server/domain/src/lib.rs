@@ -29,6 +29,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod ahead;
 pub mod alternative;
 pub mod billing;
 pub mod calendar;

@@ -1,29 +1,26 @@
 //! Which offices and slots there are: an immutable snapshot that calls read without a lock, replaced by the ledger's
 //! thread when something is added.
 
-use std::{hint::black_box, mem::offset_of, sync::Arc};
+use std::{mem::offset_of, sync::Arc};
 
 use hashbrown::HashMap;
 use kuota_domain::{
+    ahead::{coming, fetch_all},
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     days::Days,
     fees::Fees,
     gate::{Figures, SlotGate},
     ids::{OfficeId, OfficeNumber},
-    ledger::{LOOKED_AT, Ledger, OFFICES_AT_HAND},
+    ledger::{Ledger, OFFICES_AT_HAND},
     refusal::Refusal,
     registration::Registration,
     rescheduling::{Circumstances, Wisher},
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
-use smallvec::SmallVec;
 
-use super::{Answer, Failure, Whereabouts, Wish};
-
-/// As many as are looked at in one go.
-type Few<T> = SmallVec<[T; LOOKED_AT]>;
+use super::{Answer, Failure, Granted, Whereabouts, Wish};
 
 type DaySlots = [Option<Arc<SlotGate>>; Lane::ALL.len()];
 
@@ -107,34 +104,39 @@ impl Directory {
         }
     }
 
-    /// Finds the offices of wishes, and reads what they will read of their slots, all in one go: memory is then waited for
-    /// once, and not by each wish.
-    pub(super) fn look_ahead<'a>(&self, wishes: impl Iterator<Item = &'a mut Wish>) {
+    /// Finds the offices of the next wishes, and fetches what these will read of their slots. `at` are begun, these are not.
+    pub fn look_ahead<T>(&self, at: usize, asks: &mut [T], wish: impl Fn(&mut T) -> Option<&mut Wish>) {
         if self.offices.len() <= OFFICES_AT_HAND {
             return;
         }
-        let found = |wish: &mut Wish| {
-            let (office, entry) = self.whereabouts(&wish.office).ok()?;
-            wish.office = Whereabouts::Found(office);
-            Some((&**entry, wish.day, wish.lane))
-        };
-        let entries: Few<(&OfficeEntry, _, _)> = wishes.filter_map(found).collect();
-        // Reads that do not wait for each other, and nothing between them.
-        black_box(entries.iter().fold(false, |read, (entry, ..)| read ^ entry.open));
-        let places: Few<_> =
-            entries.iter().filter_map(|(entry, day, lane)| entry.place(*day, *lane)).collect();
-        black_box(places.iter().copied().flatten().fold(0, |read, gate| read ^ gate.tag()));
+        for (stage, some) in coming(at, asks.len(), 3) {
+            let wishes = asks[some].iter_mut().filter_map(&wish);
+            let entries = wishes.filter_map(|wish| {
+                let (office, entry) = self.whereabouts(&wish.office).ok()?;
+                wish.office = Whereabouts::Found(office);
+                Some((&**entry, wish.day, wish.lane))
+            });
+            match stage {
+                0 => fetch_all(entries.map(|(entry, ..)| entry)),
+                1 => fetch_all(entries.filter_map(|(entry, day, lane)| entry.place(day, lane))),
+                _ => fetch_all(entries.filter_map(|(entry, day, lane)| Some(&**entry.gate(day, lane)?))),
+            }
+        }
     }
 
-    /// Reads what telling the first [`LOOKED_AT`] of these answers will read of them and of their offices.
-    pub fn look_ahead_to_tell<'a>(&self, answers: impl Iterator<Item = &'a Answer>) {
+    /// Fetches what telling the next of these answers will read of them and of their offices. `at` are told, these are not.
+    pub fn look_ahead_to_tell<T>(&self, at: usize, answers: &[T], answer: impl Fn(&T) -> &Answer) {
         if self.offices.len() <= OFFICES_AT_HAND {
             return;
         }
-        let granted = answers.take(LOOKED_AT).filter_map(|answer| answer.as_ref().ok());
-        let offices: Few<_> = granted.map(|granted| granted.registration.slot.office).collect();
-        let ids = offices.iter().filter_map(|office| self.id(*office));
-        black_box(ids.fold(0, |read, id| read ^ id.as_str().len()));
+        for (stage, some) in coming(at, answers.len(), 2) {
+            let granted = answers[some].iter().filter_map(|of| answer(of).as_ref().ok());
+            let slots = granted.map(|Granted { registration, .. }| &registration.slot);
+            match stage {
+                0 => fetch_all(slots),
+                _ => fetch_all(slots.filter_map(|slot| self.id(slot.office))),
+            }
+        }
     }
 
     /// Every office, by number.

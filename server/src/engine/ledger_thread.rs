@@ -13,7 +13,7 @@ use kuota_domain::{
     catalog::Catalog,
     event::{Actor, Event},
     ids::TrancheNumber,
-    ledger::{Command, Decision, LOOKED_AT, Ledger, Rejection},
+    ledger::{Command, Decision, Ledger, Rejection},
     limits::DUE_EVENTS_PER_BATCH_MAX,
     slot::SlotKey,
     time::UnixMillis,
@@ -274,9 +274,7 @@ impl LedgerThread {
                 let mut entrants = crowd.take().into_iter();
                 self.metrics.waited(queued.elapsed(), entrants.len());
                 for at in 0..entrants.len() {
-                    if at % LOOKED_AT == 0 {
-                        self.ledger.look_ahead_at(entrants.as_slice().iter().map(|entrant| &entrant.ask));
-                    }
+                    self.ledger.look_ahead_at(at, entrants.as_slice(), |entrant| &entrant.ask);
                     entrants.next().into_iter().for_each(|entrant| self.register(entrant));
                 }
             }

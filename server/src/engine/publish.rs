@@ -1,12 +1,13 @@
 //! Making a committed batch visible. Order: registrations, request map, slot words (Release), answers.
 
-use std::{hint::black_box, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
 use kuota_domain::{
+    ahead::{coming, fetch_all},
     calendar::ServiceDay,
-    gate::SlotGate,
+    gate::{Pass, SlotGate},
     ids::{OfficeNumber, RequestKey},
-    ledger::{Changed, LOOKED_AT, Rejection},
+    ledger::{Changed, Rejection},
     refusal::Refusal,
     slot::SlotKey,
 };
@@ -61,9 +62,10 @@ impl LedgerThread {
         let (mut answers, mut over) = (Vec::new(), Vec::with_capacity(batch.replies.len()));
         let mut replies = batch.replies.drain(..);
         for at in 0..replies.len() {
-            if at % LOOKED_AT == 0 {
-                let passes = replies.as_slice().iter().take(LOOKED_AT).filter_map(Reply::pass);
-                black_box(passes.fold(false, |read, pass| read ^ pass.look()));
+            let next = replies.as_slice();
+            for (_, some) in coming(at, next.len(), 1) {
+                let passes = next[some].iter().filter_map(Reply::pass);
+                fetch_all(passes.filter_map(Pass::gate).map(|gate| &**gate));
             }
             let Some(reply) = replies.next() else { break };
             match reply {
@@ -170,9 +172,7 @@ impl LedgerThread {
     fn publish_figures(&mut self, figures: &[Changed], spent: &[u32], steps: Vec<Step>) {
         let (mut directory, mut slots) = (None, self.read.slots.write());
         for (at, (slot, found)) in figures.iter().enumerate() {
-            if at % LOOKED_AT == 0 {
-                slots.look_ahead(figures[at..].iter().filter_map(|(_, found)| Some(found.as_ref()?.0)));
-            }
+            slots.look_ahead(at, &figures[at..]);
             let (slot, spent) = (*slot, spent.get(at).copied().unwrap_or(0));
             let Some((tranche, figures)) = *found else { continue };
             if let Some(owes) = slots.publish(tranche, figures, spent) {

@@ -10,7 +10,6 @@ use kuota_domain::{
     calendar::ServiceDay,
     gate::SlotGate,
     ids::{CallerNumber, ContentHash, OfficeNumber, RegistrationId, RequestKey},
-    ledger::LOOKED_AT,
     nik::Nik,
     passport::{Ground, PassportKind},
     refusal::Refusal,
@@ -106,12 +105,6 @@ impl Engine {
         self.ask(wish, (from, now), || post.ticket(call), outgoing).map(|answer| self.told(answer))
     }
 
-    /// Finds the offices of the first [`LOOKED_AT`] of these wishes, and reads what they will read of their slots. Worth its
-    /// while before many are begun in a row.
-    pub fn look_ahead<'a>(&self, wishes: impl Iterator<Item = &'a mut Wish>) {
-        self.read.directory.load().look_ahead(wishes.take(LOOKED_AT));
-    }
-
     /// Sends what was begun to the ledger. Must come before whoever began it waits.
     pub fn post(&self, mailbox: &mut Mailbox) {
         if !mailbox.outgoing.is_empty() {
@@ -154,11 +147,9 @@ impl Engine {
     pub async fn register_batch(&self, wishes: Vec<Wish>, from: &Origin) -> Vec<Answer> {
         let (mut sitting, now) = (Sitting::of(wishes.len()), self.clock.now());
         let mut ready = Vec::with_capacity(wishes.len());
-        let mut wishes = wishes.into_iter();
+        let (mut wishes, directory) = (wishes.into_iter(), self.directory());
         for at in 0..wishes.len() {
-            if at % LOOKED_AT == 0 {
-                self.look_ahead(wishes.as_mut_slice().iter_mut());
-            }
+            directory.look_ahead(at, wishes.as_mut_slice(), |wish| Some(wish));
             let Some(wish) = wishes.next() else { break };
             match self.prepare(wish, (from, now), || sitting.seat(at), &mut ready) {
                 // What finds no permit goes along all the same: a batch is bounded, and so are the asks of all batches that
@@ -169,6 +160,7 @@ impl Engine {
                 Err(failure) => sitting.tell(at, Err(failure)),
             }
         }
+        drop(directory);
         self.send_all(ready);
         let answers = sitting.all().await.into_iter();
         answers.map(|answer| self.told(answer.unwrap_or(Err(Failure::OutcomeUnknown)))).collect()

@@ -1,14 +1,15 @@
 //! What the ledger's thread keeps of every slot: who settles its gate, and how many people are where, as committed. Found by
 //! tranche, of which a slot has one: with thousands of slots each look into a table is a wait for memory.
 
-use std::{collections::VecDeque, hint::black_box};
+use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 use kuota_domain::{
+    ahead::{coming, fetch_all},
     calendar::ServiceDay,
     gate::{Figures, Keeper},
     ids::{OfficeNumber, TrancheNumber},
-    ledger::{LOOKED_AT, SLOTS_AT_HAND},
+    ledger::{Changed, SLOTS_AT_HAND},
     registration::{Registration, RegistrationState},
     slot::{Lane, SlotKey},
 };
@@ -116,11 +117,18 @@ impl Slots {
         Some(others.copied().unwrap_or_default().of_taken(self.figures(slot)?.taken))
     }
 
-    /// Reads what publishing the first [`LOOKED_AT`] of these will read: one after the other, each would wait for memory.
-    pub(super) fn look_ahead(&self, tranches: impl Iterator<Item = TrancheNumber>) {
-        if self.tranches.len() > SLOTS_AT_HAND {
-            let found = tranches.take(LOOKED_AT).filter_map(|tranche| self.get(tranche));
-            black_box(found.fold(0, |read, keeper| read ^ keeper.gate().tag()));
+    /// Fetches what publishing the next of these will read. `at` are published, these are not.
+    pub(super) fn look_ahead(&self, at: usize, changes: &[Changed]) {
+        if self.tranches.len() <= SLOTS_AT_HAND {
+            return;
+        }
+        let place = |(_, found): &Changed| self.place(found.as_ref()?.0);
+        for (stage, some) in coming(at, changes.len(), 2) {
+            let some = changes[some].iter().filter_map(|change| self.keepers.get(place(change)?));
+            match stage {
+                0 => fetch_all(some),
+                _ => fetch_all(some.flatten().map(|keeper| &**keeper.gate())),
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kuota_api::v1;
-use kuota_domain::{ids::RequestKey, ledger::LOOKED_AT, time::UnixMillis};
+use kuota_domain::{ids::RequestKey, time::UnixMillis};
 use prost::{Message as _, encoding::message};
 use tonic::Status;
 use uuid::Uuid;
@@ -112,9 +112,7 @@ impl Batch {
         let room = lines.len() * ITEM_BYTES_USUAL;
         framed(room, |out| {
             for (at, line) in lines.iter().enumerate() {
-                if at % LOOKED_AT == 0 {
-                    speaker.directory.look_ahead_to_tell(answers.as_slice().iter());
-                }
+                speaker.directory.look_ahead_to_tell(at, answers.as_slice(), |answer| answer);
                 nested(1, out, |out| speaker.item(line, || answers.next(), out));
             }
             instant(2, speaker.now, out);

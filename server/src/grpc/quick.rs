@@ -2,7 +2,10 @@
 //! lies, begun at once, and answered in the same breath unless the ledger is asked. Everything else, and everything odd,
 //! goes the generated way, which knows what to say.
 
-use std::task::{Context, Poll};
+use std::{
+    cell::OnceCell,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
@@ -94,11 +97,15 @@ impl Quick {
     }
 
     /// Answers asks that came together, or has them wait.
-    pub(super) fn register_all(&self, mut asked: Vec<Asked>, from: &Origin, waiting: &mut Waiting) {
-        if asked.len() > 1 {
-            self.api.engine.look_ahead(asked.iter_mut().filter_map(|asked| asked.wish.as_mut().ok()));
+    pub(super) fn register_all(&self, asked: Vec<Asked>, from: &Origin, waiting: &mut Waiting) {
+        let directory = (asked.len() > 1).then(|| self.api.engine.directory());
+        let mut asked = asked.into_iter();
+        for at in 0..asked.len() {
+            if let Some(directory) = &directory {
+                directory.look_ahead(at, asked.as_mut_slice(), |asked| asked.wish.as_mut().ok());
+            }
+            asked.next().into_iter().for_each(|asked| self.register(asked, from, waiting));
         }
-        asked.into_iter().for_each(|asked| self.register(asked, from, waiting));
     }
 
     fn register(&self, asked: Asked, from: &Origin, waiting: &mut Waiting) {
@@ -135,10 +142,11 @@ impl Quick {
     /// Answers those who wait, as far as there are answers.
     pub(super) fn carry_on(&self, waiting: &mut Waiting, cx: &mut Context<'_>) {
         let engine = &self.api.engine;
-        let mut now = None;
-        let look = |letters: &[(usize, Answer)]| {
-            if letters.len() > 1 {
-                engine.directory().look_ahead_to_tell(letters.iter().map(|(_, answer)| answer));
+        let (mut now, directory) = (None, OnceCell::new());
+        let look = |at, letters: &[(usize, Answer)]| {
+            if at > 0 || letters.len() > 1 {
+                let directory = directory.get_or_init(|| engine.directory());
+                directory.look_ahead_to_tell(at, letters, |(_, answer)| answer);
             }
         };
         waiting.poll(cx, look, |Held { respond, call, key, language, .. }, answer| {

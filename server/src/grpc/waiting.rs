@@ -81,12 +81,12 @@ impl Waiting {
         self.calls.insert(Some(held));
     }
 
-    /// Lets go of calls whose answers have come, after a look at all of these, and of those whose callers have waited long
-    /// enough: they have none.
+    /// Lets go of calls whose answers have come, looking at those to come before each, and of those whose callers have waited
+    /// long enough: they have none.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        look: impl FnOnce(&[(usize, Answer)]),
+        look: impl Fn(usize, &[(usize, Answer)]),
         mut release: impl FnMut(Held, Option<Answer>),
     ) {
         // No letter comes for nobody: a connection that is only refused does not look for one.
@@ -94,8 +94,10 @@ impl Waiting {
             return;
         }
         self.mailbox.collect(&mut self.letters, cx.waker());
-        look(&self.letters);
-        for (number, answer) in self.letters.drain(..) {
+        let mut letters = self.letters.drain(..);
+        for at in 0..letters.len() {
+            look(at, letters.as_slice());
+            let Some((number, answer)) = letters.next() else { break };
             if let Some(Some(held)) = self.calls.try_remove(number) {
                 release(held, Some(answer));
             }

@@ -1,12 +1,14 @@
-//! Looking ahead: reading in one go what the next decisions will read one after the other, so that memory is waited for
-//! once and not by each. It changes nothing, and is worth its while where there are more slots than a core's cache holds.
-
-use std::hint::black_box;
+//! Looking ahead: fetching what the next decisions will read. It changes nothing, and is worth its while where there are more
+//! slots than a core's cache holds.
 
 use super::Ledger;
-use crate::{registration::Ask, slot::SlotKey};
+use crate::{
+    ahead::{coming, fetch, fetch_all},
+    registration::Ask,
+    slot::SlotKey,
+};
 
-/// Slots looked at in one go: enough that memory is waited for once, few enough that what was read is still at hand.
+/// Slots looked at in one go: enough that memory is waited for once, few enough that what was fetched is still at hand.
 pub const LOOKED_AT: usize = 64;
 
 /// Slots that are at hand anyway,
@@ -17,22 +19,35 @@ pub const OFFICES_AT_HAND: usize = 64;
 pub(super) const ROWS_AT_HAND: usize = 32_768;
 
 impl Ledger {
-    /// Reads what these asks are decided by: [`LOOKED_AT`] of them, and no more.
-    pub fn look_ahead_at<'a>(&self, asks: impl Iterator<Item = &'a Ask> + Clone) {
-        self.look_ahead(asks.clone().map(|ask| ask.slot));
-        self.roll.look_ahead_at(asks);
+    /// Fetches what the next asks are decided by. `at` are decided, these are not.
+    pub fn look_ahead_at<T>(&self, at: usize, asks: &[T], ask: impl Fn(&T) -> &Ask) {
+        let many_offices = self.offices.len() > OFFICES_AT_HAND;
+        let many_rows = self.roll.rows() > ROWS_AT_HAND;
+        if !many_offices && !many_rows {
+            return;
+        }
+        for (stage, some) in coming(at, asks.len(), 2) {
+            let some = asks[some].iter().map(&ask);
+            if many_offices {
+                let slots = some.clone().map(|ask| ask.slot);
+                match stage {
+                    0 => fetch_all(slots.filter_map(|slot| self.offices.get(slot.office.index()))),
+                    _ => fetch_all(slots.filter_map(|slot| self.day(slot.office, slot.day))),
+                }
+            }
+            if many_rows && stage == 0 {
+                self.roll.fetch(some);
+            }
+        }
     }
 
-    /// Reads what is known of these slots: [`LOOKED_AT`] of them, and no more.
+    /// Fetches what is known of these slots: [`LOOKED_AT`] of them, and no more.
     pub(super) fn look_ahead(&self, slots: impl Iterator<Item = SlotKey> + Clone) {
         if self.offices.len() <= OFFICES_AT_HAND {
             return;
         }
         let slots = slots.take(LOOKED_AT);
-        // Reads that do not wait for each other, and little between them. What is read and not used need not be read.
-        let offices = slots.clone().filter_map(|slot| self.offices.get(slot.office.index()));
-        black_box(offices.fold(false, |read, office| read ^ office.holds));
-        let days = slots.filter_map(|slot| self.day(slot.office, slot.day));
-        black_box(days.fold(false, |read, day| read ^ day.closed));
+        slots.clone().filter_map(|slot| self.offices.get(slot.office.index())).for_each(fetch);
+        slots.filter_map(|slot| self.day(slot.office, slot.day)).for_each(fetch);
     }
 }

@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
 
 use super::{ahead::LOOKED_AT, replay::Pace};
+use crate::ahead::{STEP, fetch, fetch_all};
 
 /// Bits of the hash that choose a part. A table that grows moves all of its entries: in parts, no step is long, and
 /// nobody waits long for one.
@@ -79,7 +80,7 @@ impl Index {
         } else {
             let few: Vec<_> = waiting.parts.iter_mut().flat_map(|some| some.drain(..)).collect();
             for some in few.chunks(LOOKED_AT) {
-                black_box(some.iter().fold(0, |read, entry| read ^ self.look_ahead(entry.hash, pace)));
+                some.iter().for_each(|entry| self.look_ahead(entry.hash, pace));
                 for entry in some {
                     enter(self.parts[part_of(entry.hash)].get_mut(), *entry);
                 }
@@ -94,24 +95,23 @@ impl Index {
         Entry::of(hash, row).is_some_and(|entry| self.part(hash).write().remove(entry))
     }
 
-    /// Reads the place where a hash is at home, so that it is at hand afterwards, and sees to room there. Locks nothing: a
-    /// processor waits for several such reads at once. What is read means nothing.
-    pub(super) fn look_ahead(&mut self, hash: u32, pace: Pace) -> u32 {
+    /// Fetches the place where a hash is at home, as long as nobody else looks, and sees to room there. Locks nothing: a
+    /// processor fetches several side by side.
+    pub(super) fn look_ahead(&mut self, hash: u32, pace: Pace) {
         let part = self.parts[part_of(hash)].get_mut();
         part.make_room(0, pace);
-        part.hash_at(part.home(hash))
+        part.place_of_home(hash).into_iter().for_each(fetch);
     }
 
-    /// The same of [`LOOKED_AT`] hashes at most, while others may look too. A processor waits for several reads at once, but never
-    /// across a lock: so all of their parts are locked first. For the thread that changes them: another would keep it waiting.
-    pub(super) fn look_at_homes(&self, mut hashes: impl Iterator<Item = u32>) -> u32 {
-        let parts: [_; LOOKED_AT] = array::from_fn(|_| {
+    /// The same for so many hashes as a step has items, while others may look too. All their parts are locked first: a processor
+    /// waits for one lock after the other. For the thread that changes them: another would keep it waiting.
+    pub(super) fn fetch(&self, mut hashes: impl Iterator<Item = u32>) {
+        let parts: [_; STEP] = array::from_fn(|_| {
             let hash = hashes.next()?;
             // Two hashes may be of one part.
-            let part = self.part(hash).read_recursive();
-            Some((part.home(hash), part))
+            Some((hash, self.part(hash).read_recursive()))
         });
-        parts.iter().flatten().fold(0, |read, (home, part)| read ^ part.hash_at(*home))
+        fetch_all(parts.iter().flatten().filter_map(|(hash, part)| part.place_of_home(*hash)));
     }
 
     /// Every row, in no particular order.
@@ -195,8 +195,9 @@ impl Part {
         usize::try_from((within_part * self.homes as u64) >> u32::BITS).unwrap_or(usize::MAX)
     }
 
-    fn hash_at(&self, place: usize) -> u32 {
-        self.places.get(place).copied().flatten().map_or(0, |entry| entry.hash)
+    /// What stands where the search for a hash begins.
+    fn place_of_home(&self, hash: u32) -> Option<&Option<Entry>> {
+        self.places.get(self.home(hash))
     }
 
     /// Reads all of it, so that it is at hand. A processor sees that coming, and waits for little of it.

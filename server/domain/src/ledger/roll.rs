@@ -1,11 +1,11 @@
 //! The roll: every registration in memory as the ledger has it, found by its id, its request, its code, and, while it is
 //! live, by its applicants. One row each; the indices know row numbers only.
 
-use std::{hint::black_box, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Misfit,
-    ahead::{LOOKED_AT, ROWS_AT_HAND},
+    ahead::LOOKED_AT,
     arrivals::{Link, Links},
     coming::Coming,
     finder::{Finder, Indices},
@@ -116,39 +116,31 @@ impl Roll {
         }
     }
 
-    /// Reads where these will stand in the indices before they are added, as long as nobody else looks into them. Each would
-    /// wait for memory four times, one after the other; read together, they wait about once.
+    /// Fetches where these will stand in the indices before they are added, as long as nobody else looks into them. Each would
+    /// wait for memory four times, one after the other; fetched together, they wait about once.
     pub(super) fn look_ahead<'a>(&mut self, coming: impl Iterator<Item = &'a Registration>, pace: Pace) {
         let Some(indices) = self.finder.indices_mut() else { return };
-        let mut read = 0;
         for Registration { id, request, code, applicants, .. } in coming {
             let hashes = (indices.hash(id), indices.hash(request), indices.hash(code));
-            read ^= indices.ids.look_ahead(hashes.0, pace);
-            read ^= indices.requests.look_ahead(hashes.1, pace);
-            read ^= indices.codes.look_ahead(hashes.2, pace);
+            indices.ids.look_ahead(hashes.0, pace);
+            indices.requests.look_ahead(hashes.1, pace);
+            indices.codes.look_ahead(hashes.2, pace);
             for Applicant { key, .. } in applicants {
                 let hash = indices.hash(key);
-                read ^= indices.live.look_ahead(hash, pace);
+                indices.live.look_ahead(hash, pace);
             }
         }
-        // What is read and not used need not be read.
-        black_box(read);
     }
 
-    /// Reads where asks will be looked for in the indices, and where what they are granted will stand, [`LOOKED_AT`] of them at
-    /// most.
-    pub(super) fn look_ahead_at<'a>(&self, asks: impl Iterator<Item = &'a Ask> + Clone) {
-        if self.rows.len() <= ROWS_AT_HAND {
-            return;
-        }
-        let (indices, asks) = (self.indices(), asks.take(LOOKED_AT));
-        let applicants = asks.clone().filter_map(|ask| ask.applicants.first());
-        let codes = asks.clone().map(|ask| BookingCode::draw(ask.code_seed, 0));
-        let read = indices.requests.look_at_homes(asks.clone().map(|ask| indices.hash(&ask.request)))
-            ^ indices.live.look_at_homes(applicants.map(|applicant| indices.hash(&applicant.key)))
-            ^ indices.codes.look_at_homes(codes.map(|code| indices.hash(&code)))
-            ^ indices.ids.look_at_homes(asks.map(|ask| indices.hash(&ask.registration)));
-        black_box(read);
+    /// Fetches where asks will be looked for in the indices, and where what they are granted will stand.
+    pub(super) fn fetch<'a>(&self, asks: impl Iterator<Item = &'a Ask> + Clone) {
+        let indices = self.indices();
+        let first = |ask: &'a Ask| ask.applicants.first();
+        let code = |ask: &Ask| BookingCode::draw(ask.code_seed, 0);
+        indices.requests.fetch(asks.clone().map(|ask| indices.hash(&ask.request)));
+        indices.live.fetch(asks.clone().filter_map(first).map(|first| indices.hash(&first.key)));
+        indices.codes.fetch(asks.clone().map(|ask| indices.hash(&code(ask))));
+        indices.ids.fetch(asks.map(|ask| indices.hash(&ask.registration)));
     }
 
     /// Adds one that is live from now on.
