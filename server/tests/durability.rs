@@ -381,7 +381,7 @@ async fn waiting_is_bounded_and_whoever_is_too_many_is_told_when_to_come_back() 
             let wish = Wish {
                 caller: kuota_domain::ids::CallerNumber(0),
                 request_id: n.into(),
-                office: kuota_server::engine::Whereabouts::Named(OFFICE.into()),
+                office: OFFICE.into(),
                 day: kuota_domain::calendar::ServiceDay::parse(support::MONDAY).unwrap(),
                 lane: kuota_domain::slot::Lane::Regular,
                 party: [Person {

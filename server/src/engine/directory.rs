@@ -3,9 +3,8 @@
 
 use std::{mem::offset_of, sync::Arc};
 
-use hashbrown::HashMap;
 use kuota_domain::{
-    ahead::{coming, fetch_all},
+    ahead::{STEP, coming, fetch_all},
     calendar::{Holidays, ServiceDay, WeeklyOpening},
     catalog::Office,
     days::Days,
@@ -19,17 +18,17 @@ use kuota_domain::{
     slot::{Lane, SlotKey},
     time::UnixMillis,
 };
+use smallvec::SmallVec;
 
-use super::{Answer, Failure, Granted, Whereabouts, Wish};
+use super::{Answer, Failure, Granted, Whereabouts, Wish, names::Names};
 
 type DaySlots = [Option<Arc<SlotGate>>; Lane::ALL.len()];
 
 /// Every office with its slots.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    numbers: Arc<HashMap<OfficeId, OfficeNumber>>,
-    /// By number. Apart from the rest of an office: every answer names one.
-    ids: Arc<Vec<OfficeId>>,
+    /// Apart from the rest of an office: every answer names one.
+    names: Arc<Names>,
     offices: Vec<Arc<OfficeEntry>>,
     holidays: Arc<Holidays>,
     fees: Arc<Fees>,
@@ -75,14 +74,14 @@ impl Directory {
     /// The office of that id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<(OfficeNumber, &Arc<OfficeEntry>)> {
-        let number = *self.numbers.get(id)?;
+        let number = self.names.find(id)?;
         Some((number, self.office(number)?))
     }
 
     /// The id of an office.
     #[must_use]
     pub fn id(&self, number: OfficeNumber) -> Option<&OfficeId> {
-        self.ids.get(number.index())
+        self.names.id(number)
     }
 
     /// The office of that number.
@@ -95,33 +94,46 @@ impl Directory {
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn whereabouts(&self, of: &Whereabouts) -> Result<(OfficeNumber, &Arc<OfficeEntry>), Failure> {
-        match of {
-            Whereabouts::Named(slug) => {
-                self.find(slug).ok_or_else(|| Failure::OfficeNotFound(slug.as_str().into()))
-            }
-            Whereabouts::Found(number) => Ok((*number, self.office(*number).ok_or(Failure::Internal)?)),
-        }
+    pub(super) fn whereabouts(
+        &self,
+        Whereabouts { slug, likely }: &Whereabouts,
+    ) -> Result<(OfficeNumber, &Arc<OfficeEntry>), Failure> {
+        let likely = likely.filter(|office| self.names.is(*office, slug));
+        let number = likely.or_else(|| self.names.find(slug));
+        let found = number.and_then(|number| Some((number, self.office(number)?)));
+        found.ok_or_else(|| Failure::OfficeNotFound(slug.as_str().into()))
     }
 
-    /// Finds the offices of the next wishes, and fetches what these will read of their slots. `at` are begun, these are not.
+    /// Finds the offices of the next wishes, most likely, and fetches what these will read of their slots. `at` are begun,
+    /// these are not.
     pub fn look_ahead<T>(&self, at: usize, asks: &mut [T], wish: impl Fn(&mut T) -> Option<&mut Wish>) {
         if self.offices.len() <= OFFICES_AT_HAND {
             return;
         }
         for (stage, some) in coming(at, asks.len(), 3) {
             let wishes = asks[some].iter_mut().filter_map(&wish);
-            let entries = wishes.filter_map(|wish| {
-                let (office, entry) = self.whereabouts(&wish.office).ok()?;
-                wish.office = Whereabouts::Found(office);
-                Some((&**entry, wish.day, wish.lane))
-            });
             match stage {
-                0 => fetch_all(entries.map(|(entry, ..)| entry)),
-                1 => fetch_all(entries.filter_map(|(entry, day, lane)| entry.place(day, lane))),
-                _ => fetch_all(entries.filter_map(|(entry, day, lane)| Some(&**entry.gate(day, lane)?))),
+                0 => self.fetch_likely(wishes),
+                1 => fetch_all(wishes.filter_map(|wish| self.likely(wish)?.place(wish.day, wish.lane))),
+                _ => fetch_all(
+                    wishes.filter_map(|wish| Some(&**self.likely(wish)?.gate(wish.day, wish.lane)?)),
+                ),
             }
         }
+    }
+
+    fn fetch_likely<'a>(&self, wishes: impl Iterator<Item = &'a mut Wish>) {
+        let offices = wishes.filter_map(|Wish { office, .. }| {
+            office.likely = self.names.guess(&office.slug);
+            office.likely
+        });
+        let offices: SmallVec<[OfficeNumber; STEP]> = offices.collect();
+        fetch_all(offices.iter().filter_map(|office| self.id(*office)));
+        fetch_all(offices.iter().filter_map(|office| Some(&**self.office(*office)?)));
+    }
+
+    fn likely(&self, wish: &Wish) -> Option<&Arc<OfficeEntry>> {
+        self.office(wish.office.likely?)
     }
 
     /// Fetches what telling the next of these answers will read of them and of their offices. `at` are told, these are not.
@@ -209,8 +221,7 @@ impl Directory {
         } else {
             let entry = OfficeEntry { office: office.clone(), open, rule, days: Days::default() };
             self.offices.push(Arc::new(entry));
-            Arc::make_mut(&mut self.numbers).insert(office.id.clone(), number);
-            Arc::make_mut(&mut self.ids).push(office.id.clone());
+            Arc::make_mut(&mut self.names).push(number, office.id.clone());
         }
     }
 

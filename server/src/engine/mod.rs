@@ -15,6 +15,7 @@ mod directory;
 mod history;
 mod ledger_thread;
 mod log_thread;
+mod names;
 mod operate;
 mod parted;
 mod payments;

@@ -54,13 +54,18 @@ pub struct Wish {
     pub durability: Durability,
 }
 
-/// An office: its slug, as it came in, or which one that is. Most slugs are short and stand in place.
+/// An office by its slug, as it came in. Most slugs are short and stand in place.
 #[derive(Debug)]
-pub enum Whereabouts {
-    /// Not looked for yet, or not there.
-    Named(CompactString),
-    /// An office there is.
-    Found(OfficeNumber),
+pub struct Whereabouts {
+    pub(super) slug: CompactString,
+    /// Which one that most likely is, for whoever looks ahead. Most likely: it must be held against the slug.
+    pub(super) likely: Option<OfficeNumber>,
+}
+
+impl From<&str> for Whereabouts {
+    fn from(slug: &str) -> Self {
+        Self { slug: slug.into(), likely: None }
+    }
 }
 
 /// One of a party, as it came in.

@@ -26,7 +26,7 @@ use super::{
     reschedule,
     status::invalid,
 };
-use crate::engine::{Directory, Durability, Granted, Key, Person, Whereabouts, Wish};
+use crate::engine::{Directory, Durability, Granted, Key, Person, Wish};
 
 const UUID_ALLOWED: &str = "a UUID, as 01935f3e-7b2a-7cc0-9b1e-3f2a5d6c7e8f, is allowed";
 
@@ -70,7 +70,7 @@ pub(super) fn wish(ask: &Ask<'_>, caller: CallerNumber) -> Result<Wish, Status> 
     violations.check()?;
     match (request_id, day, lane, durability) {
         (Some(request_id), Some(day), Some(lane), Some(durability)) => {
-            let office = Whereabouts::Named(ask.office_id.into());
+            let office = ask.office_id.into();
             Ok(Wish { caller, request_id, office, day, lane, session, party, ground, durability })
         }
         _ => Err(invalid(Vec::new())),
