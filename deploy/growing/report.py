@@ -49,7 +49,7 @@ def report_offices(points, plots):
                  worst >= 0.95)]
     words = ("Every ask goes to another office and day, over 32 connections with 32 calls each, or 16 with a "
              "batch each. Beside each number of offices runs a server with one office x 30 days, and the two "
-             "take turns with the same load, in five such pairs one after the other. Ratios are medians over all "
+             "take turns with the same load, in eight such pairs one after the other. Ratios are medians over all "
              "rounds but the first of each pair: calls a second, and calls a CPU second of the server, over those "
              "of one office in the same round. The demand counts as met only "
              "where all six reach it. The row of one office, measured against itself, shows the noise.\n")
