@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Slots looked at in one go: enough that memory is waited for once, few enough that what was fetched is still at hand.
-pub const LOOKED_AT: usize = 64;
+pub(super) const LOOKED_AT: usize = 64;
 
 /// Slots that are at hand anyway,
 pub const SLOTS_AT_HAND: usize = 2_048;

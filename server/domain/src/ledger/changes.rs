@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{DayState, LOOKED_AT, Ledger};
+use super::{DayState, Ledger, ahead::LOOKED_AT};
 use crate::{
     calendar::ServiceDay,
     event::Change,

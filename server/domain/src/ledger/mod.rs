@@ -36,7 +36,7 @@ use hashbrown::HashMap;
 
 pub use self::{
     administer::{Directive, Instruction, Objection, Rehearsal, SlotChange},
-    ahead::{LOOKED_AT, OFFICES_AT_HAND, SLOTS_AT_HAND},
+    ahead::{OFFICES_AT_HAND, SLOTS_AT_HAND},
     apply::Misfit,
     attendance::Attendance,
     catalogue::CatalogConflict,
